@@ -1,0 +1,156 @@
+"""A bounded cache for hostile input: S3-FIFO, limited by entries and by octets.
+
+Plain LRU lets a flood of different names, each asked for once, push out the few that everybody wants. Here
+a new entry first goes through a small queue; only if it is asked for again before it comes out does it join
+the main one. An entry that left the small queue is remembered for a while by its hash alone, and joins the
+main queue at once if it comes back. (Yang et al., "FIFO queues are all you need for cache eviction", 2023.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+__all__ = ["MemoryCache"]
+
+Value = TypeVar("Value")
+
+SMALL_SHARE = 0.1
+MAX_FREQUENCY = 3
+OVERHEAD_OCTETS = 250
+"""What an entry costs beside its key and value: the slot, its place in the dict and in a queue."""
+
+
+class _Slot(Generic[Value]):
+    __slots__ = ("frequency", "key", "main", "octets", "value")
+
+    def __init__(self, key: str, value: Value, octets: int, *, main: bool) -> None:
+        self.key = key
+        self.value = value
+        self.octets = octets
+        self.main = main
+        self.frequency = 0
+
+
+class MemoryCache(Generic[Value]):
+    """Maps keys to values and forgets what nobody asks for."""
+
+    def __init__(self, max_entries: int, max_octets: int) -> None:
+        self._max_entries = max_entries
+        self._max_octets = max_octets
+        self._slots: dict[str, _Slot[Value]] = {}
+        self._small: deque[_Slot[Value]] = deque()
+        self._main: deque[_Slot[Value]] = deque()
+        self._small_octets = 0
+        self._octets = 0
+        self._ghosts: dict[int, None] = {}
+        self._ghost_order: deque[int] = deque()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def octets(self) -> int:
+        """What the entries weigh together, by the estimate that the limit uses."""
+        return self._octets
+
+    def get(self, key: str) -> Value | None:
+        """Return the value and count the hit."""
+        slot = self._slots.get(key)
+        if slot is None:
+            return None
+        if slot.frequency < MAX_FREQUENCY:
+            slot.frequency += 1
+        return slot.value
+
+    def frequency(self, key: str) -> int:
+        """Return how often ``key`` was asked for of late, from 0 to ``MAX_FREQUENCY``."""
+        slot = self._slots.get(key)
+        return 0 if slot is None else slot.frequency
+
+    def put(self, key: str, value: Value, octets: int) -> None:
+        """Keep ``value``, which weighs ``octets``; one that alone exceeds the limit is not kept."""
+        weight = octets + len(key) + OVERHEAD_OCTETS
+        self.drop(key)
+        if weight > self._max_octets or self._max_entries < 1:
+            return
+        fingerprint = hash(key)
+        main = fingerprint in self._ghosts
+        if main:
+            del self._ghosts[fingerprint]
+        slot = _Slot(key, value, weight, main=main)
+        self._slots[key] = slot
+        self._octets += weight
+        if main:
+            self._main.append(slot)
+        else:
+            self._small.append(slot)
+            self._small_octets += weight
+        self._shrink()
+
+    def drop(self, key: str) -> None:
+        """Forget ``key``, if it is there."""
+        slot = self._slots.pop(key, None)
+        if slot is not None:
+            self._weigh_out(slot)
+            # Its place in the queue stays until it comes out there; the value need not wait so long.
+            slot.frequency = -1
+            slot.value = None  # type: ignore[assignment]  # nobody reads a dropped slot
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._slots.clear()
+        self._small.clear()
+        self._main.clear()
+        self._ghosts.clear()
+        self._ghost_order.clear()
+        self._octets = self._small_octets = 0
+
+    def _weigh_out(self, slot: _Slot[Value]) -> None:
+        self._octets -= slot.octets
+        if not slot.main:
+            self._small_octets -= slot.octets
+
+    def _shrink(self) -> None:
+        while self._octets > self._max_octets or len(self._slots) > self._max_entries:
+            if self._small and (self._small_octets > SMALL_SHARE * self._max_octets or not self._main or self._is_small_long()):
+                self._leave_small()
+            else:
+                self._leave_main()
+        # Dropped slots leave holes in the queues; without this a record rewritten for ever would fill them.
+        if len(self._small) + len(self._main) > 2 * len(self._slots) + 64:
+            self._small = deque(slot for slot in self._small if slot.frequency >= 0)
+            self._main = deque(slot for slot in self._main if slot.frequency >= 0)
+
+    def _is_small_long(self) -> bool:
+        return len(self._small) > SMALL_SHARE * self._max_entries
+
+    def _leave_small(self) -> None:
+        slot = self._small.popleft()
+        if slot.frequency < 0:
+            return
+        if slot.frequency > 0:
+            self._small_octets -= slot.octets
+            slot.main = True
+            slot.frequency = 0
+            self._main.append(slot)
+            return
+        self._evict(slot)
+        fingerprint = hash(slot.key)
+        if fingerprint not in self._ghosts:
+            self._ghosts[fingerprint] = None
+            self._ghost_order.append(fingerprint)
+        while len(self._ghost_order) > self._max_entries:
+            self._ghosts.pop(self._ghost_order.popleft(), None)
+
+    def _leave_main(self) -> None:
+        slot = self._main.popleft()
+        if slot.frequency > 0:
+            slot.frequency -= 1
+            self._main.append(slot)
+        elif slot.frequency == 0:
+            self._evict(slot)
+
+    def _evict(self, slot: _Slot[Value]) -> None:
+        del self._slots[slot.key]
+        self._weigh_out(slot)

@@ -1,0 +1,204 @@
+"""Acts on what a lookup says: asks servers, keeps time, and counts what one visitor may cost.
+
+Knows sockets and clocks, and none of the rules of resolution.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from resolver.errors import ResolverError, ServiceNotFoundError, UpstreamError
+from resolver.model.site import Transport
+from resolver.protocol.codes import OpCode, OpFlag
+from resolver.protocol.envelope import HIGHEST_VERSION, Envelope
+from resolver.protocol.message import Header, Message, ResolutionRequest, check_answer, decode_message, encode_message
+from resolver.resolution.bootstrap import Registry
+from resolver.resolution.selection import HealthTable, plan_candidates
+from resolver.resolution.steps import Answer, Ask, Candidate, Conversation, Event, Failed, Fetch, Fetched, Heard, Plan, Question, Quiet
+from resolver.tasks import Background
+from resolver.transport.network import Network
+
+__all__ = ["MAX_EXCHANGES", "Budget", "Driver"]
+
+MAX_EXCHANGES = 40
+"""Questions that one visitor's request may cause, whatever records refer to; nothing refills it."""
+
+REQUEST_LIFETIME_S = 43_200
+"""What deployed clients write into the expiration of a request."""
+
+_DEFAULT_FLAGS = OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY
+
+
+@dataclass(slots=True)
+class _Exchanges:
+    left: int = MAX_EXCHANGES
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What is left for one lookup and for all that it needs on its way."""
+
+    ends_at: float
+    """On the clock of the event loop."""
+    depth: int = 0
+    chain: tuple[str, ...] = ()
+    """Cache keys whose lookups led here, outermost first."""
+    exchanges: _Exchanges = field(default_factory=_Exchanges)
+
+    @classmethod
+    def start(cls, deadline_s: float) -> Budget:
+        """Return a full budget that ends after ``deadline_s`` seconds."""
+        return cls(asyncio.get_running_loop().time() + deadline_s)
+
+    def descend(self, key: str, depth: int) -> Budget:
+        """Return the same budget for a lookup within this one.
+
+        Raises:
+            ServiceNotFoundError: the lookup leads back to itself.
+        """
+        if key in self.chain:
+            raise ServiceNotFoundError(key, key, "its services refer to each other in a circle")
+        return replace(self, depth=depth, chain=(*self.chain, key))
+
+    def spend(self) -> None:
+        """Pay for one question to a server.
+
+        Raises:
+            UpstreamError: nothing is left.
+        """
+        if self.exchanges.left <= 0:
+            raise UpstreamError(f"{MAX_EXCHANGES} questions to servers did not lead to an answer")
+        self.exchanges.left -= 1
+
+
+Infrastructure = Callable[[Fetch, Budget], Awaitable[Fetched]]
+
+
+class Driver:
+    """Drives lookups."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        network: Network,
+        background: Background,
+        *,
+        transports: Sequence[Transport],
+        clock: Callable[[], float],
+    ) -> None:
+        self.registry = registry
+        self.health = HealthTable()
+        self._network = network
+        self._background = background
+        self._transports = tuple(transports)
+        self._clock = clock
+
+    async def drive(self, conversation: Conversation[Answer], budget: Budget, infrastructure: Infrastructure) -> Answer:
+        """Act on each step of ``conversation`` until it ends, and return how it ended.
+
+        Raises:
+            ResolverError: whatever the conversation ends with.
+        """
+        asked: set[asyncio.Task[Heard | Failed]] = set()
+        event: Event | ResolverError | None = None
+        try:
+            while True:
+                if isinstance(event, ResolverError):
+                    step = conversation.throw(event)
+                else:
+                    step = next(conversation) if event is None else conversation.send(event)
+                match step:
+                    case Fetch():
+                        try:
+                            event = await infrastructure(step, budget)
+                        except ResolverError as error:
+                            event = error
+                    case Plan():
+                        event = self._plan(step)
+                    case Ask(candidate, question):
+                        work = self._exchange(candidate, question, budget)
+                        asked.add(self._background.start(work, name=f"ask:{candidate}"))
+                        event = await self._next_event(asked, candidate.patience_s)
+                    case _:
+                        event = await self._next_event(asked, None)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+        finally:
+            for task in asked:
+                task.cancel()
+            conversation.close()
+
+    def _plan(self, plan: Plan) -> tuple[Candidate, ...]:
+        return plan_candidates(
+            plan.sites,
+            plan.handle,
+            primaries_only=plan.primaries_only,
+            transports=self._transports,
+            health=self.health,
+            now=time.monotonic(),
+            jitter=lambda: secrets.randbelow(1000) / 1000,
+        )
+
+    async def _next_event(self, asked: set[asyncio.Task[Heard | Failed]], patience_s: float | None) -> Heard | Failed | Quiet:
+        done, _ = await asyncio.wait(asked, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
+        if not done:
+            return Quiet()
+        task = done.pop()
+        asked.discard(task)
+        return task.result()
+
+    async def _exchange(self, candidate: Candidate, question: Question, budget: Budget) -> Heard | Failed:
+        """Ask one server; how it ends is a value, so that several may be asked side by side."""
+        started = time.monotonic()
+        try:
+            budget.spend()
+            message = await self._ask(candidate, question)
+        except UpstreamError as error:
+            self.health.failed(candidate, time.monotonic())
+            return Failed(candidate, error)
+        except asyncio.CancelledError:
+            # Somebody else was faster. If this one had its time, remember that it was not.
+            if time.monotonic() - started > candidate.patience_s:
+                self.health.failed(candidate, time.monotonic())
+            raise
+        self.health.answered(candidate, time.monotonic() - started)
+        return Heard(candidate, message)
+
+    async def _ask(self, candidate: Candidate, question: Question) -> Message:
+        now = self._clock()
+        request = self._request(candidate, question, now)
+        octets = encode_message(request)
+        answer = await self._network.exchange(candidate.transport, candidate.address, candidate.interface.port, octets)
+        message = decode_message(answer)
+        check_answer(request, octets, message, now)
+        return message
+
+    @staticmethod
+    def _request(candidate: Candidate, question: Question, now: float) -> Message:
+        site = candidate.site
+        flags = _DEFAULT_FLAGS
+        if question.public_only:
+            flags |= OpFlag.PUBLIC_ONLY
+        if question.authoritative:
+            flags |= OpFlag.AUTHORITATIVE
+        if question.certified:
+            flags |= OpFlag.CERTIFIED | OpFlag.REQUEST_DIGEST
+        envelope = Envelope(
+            # Software from before 2.1 calls itself 5.0, and no site speaks more than we suggest.
+            version=min(site.protocol_version, HIGHEST_VERSION) if site.protocol_version[0] < 5 else HIGHEST_VERSION,
+            request_id=1 + secrets.randbelow(0x7FFF_FFFF),
+            message_length=0,
+        )
+        header = Header(
+            OpCode.RESOLUTION,
+            op_flags=flags,
+            site_serial=site.serial_number,
+            recursion_count=min(question.recursion_count, 255),
+            expiration=int(now) + REQUEST_LIFETIME_S,
+        )
+        return Message(envelope, header, ResolutionRequest(question.handle.text))

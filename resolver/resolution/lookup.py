@@ -1,0 +1,307 @@
+"""How a handle is resolved: the rules of RFC 3651 section 5 and of deployed practice, and no I/O at all.
+
+``look_up`` is a conversation (see ``steps.py``). It reads from top to bottom as the resolution goes:
+
+1. which service is responsible: the registry itself, or what the record of the prefix says, through
+   HS_SITE values and the service handles of HS_SERV;
+2. which of its servers to ask, in which order: ``selection.py`` decides, through a ``Plan`` step;
+3. ask them one after the other, a second one beside a slow first, until one gives a real answer;
+4. a referral names another service: back to 2 with that one;
+5. nobody gave a real answer, and the record of the prefix was remembered from some time ago: it may be
+   out of date, so it is fetched anew from a primary, once, and if it changed: back to 2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from resolver.errors import (
+    HandleNotFoundError,
+    InvalidHandleError,
+    MessageFormatError,
+    NoServerAnsweredError,
+    RefusedError,
+    ResolverError,
+    ServiceNotFoundError,
+    UpstreamError,
+)
+from resolver.model.handle import ROOT_HANDLE, Handle, fold_ascii
+from resolver.model.record import HandleRecord, HandleValue
+from resolver.model.site import Site
+from resolver.protocol.codes import OpFlag, ResponseCode
+from resolver.protocol.message import ChallengeResponse, ErrorResponse, ReferralResponse, ResolutionResponse
+from resolver.protocol.sites import decode_site
+from resolver.protocol.text import strict_text
+from resolver.resolution.steps import (
+    Answer,
+    Ask,
+    Candidate,
+    Conversation,
+    Failed,
+    Fetch,
+    Fetched,
+    Heard,
+    Listen,
+    Plan,
+    Question,
+    Quiet,
+)
+
+__all__ = ["MAX_REFERRALS", "MAX_SERVICE_HANDLES", "ORDINARY", "RECURSION_LIMIT", "look_up", "sites_of"]
+
+RECURSION_LIMIT = 40
+"""Lookups within lookups, counted in the header of each request; what deployed clients allow."""
+
+MAX_SERVICE_HANDLES = 20
+"""Service handles visited while one service is located."""
+
+MAX_REFERRALS = 10
+"""Referrals followed for one question."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTypes:
+    """Which values locate a service: those of the service itself, or of its derived prefixes."""
+
+    sites: tuple[str, ...]
+    handles: tuple[str, ...]
+
+
+ORDINARY = ServiceTypes(sites=("HS_SITE", "HS_SITE.6"), handles=("HS_SERV",))
+DERIVED = ServiceTypes(sites=("HS_SITE.PREFIX", "HS_NA_DELEGATE"), handles=("HS_SERV.PREFIX",))
+
+# Answers of one server after which another may still know better (RFC 3652 section 2.2.2.2).
+_ASK_ANOTHER = frozenset(
+    {
+        ResponseCode.ERROR,
+        ResponseCode.SERVER_BUSY,
+        ResponseCode.PROTOCOL_ERROR,
+        ResponseCode.RECURSION_LIMIT,
+        ResponseCode.SERVER_BACKUP,
+        ResponseCode.OUT_OF_DATE_SITE_INFO,
+        ResponseCode.NOT_RESPONSIBLE,
+        ResponseCode.SESSION_TIMEOUT,
+    }
+)
+
+
+def look_up(question: Question, registry_sites: tuple[Site, ...]) -> Conversation[Answer]:
+    """Resolve one handle.
+
+    Args:
+        question: the handle and the conditions.
+        registry_sites: the sites of the Global Handle Registry.
+
+    Raises:
+        HandleNotFoundError: the responsible service says so.
+        ServiceNotFoundError: nobody is responsible.
+        InvalidHandleError: the service calls the handle invalid.
+        UpstreamError: no server gave a real answer.
+    """
+    if question.recursion_count > RECURSION_LIMIT:
+        raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "too many lookups lead to one another")
+    if question.handle.is_global:
+        return (yield from _ask_service(registry_sites, question, registry_sites))
+
+    prefix_record, is_old = yield from _prefix_record(question, authoritative=False)
+    sites = yield from sites_of(prefix_record, ORDINARY, registry_sites, question.recursion_count)
+    if not sites and is_old:
+        prefix_record, is_old = yield from _prefix_record(question, authoritative=True)
+        sites = yield from sites_of(prefix_record, ORDINARY, registry_sites, question.recursion_count)
+    if not sites:
+        raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "its record names no site")
+    try:
+        answer = yield from _ask_service(sites, question, registry_sites)
+    except UpstreamError:
+        if not is_old:
+            raise
+        prefix_record, _ = yield from _prefix_record(question, authoritative=True)
+        newer = yield from sites_of(prefix_record, ORDINARY, registry_sites, question.recursion_count)
+        if not newer or newer == sites:
+            raise
+        answer = yield from _ask_service(newer, question, registry_sites)
+    return replace(answer, prefix_values=prefix_record)
+
+
+def _prefix_record(question: Question, *, authoritative: bool) -> Conversation[tuple[HandleRecord, bool]]:
+    handle = question.handle
+    try:
+        fetched = yield from _fetch(handle.prefix_handle, question.recursion_count, authoritative=authoritative)
+    except ServiceNotFoundError as error:
+        raise ServiceNotFoundError(handle.text, handle.prefix, error.reason) from error
+    except HandleNotFoundError as error:
+        raise ServiceNotFoundError(handle.text, handle.prefix, "it is not registered") from error
+    return fetched.record, fetched.is_old
+
+
+def _fetch(handle: Handle, recursion_count: int, *, authoritative: bool = False) -> Conversation[Fetched]:
+    event = yield Fetch(handle, recursion_count + 1, authoritative)
+    if not isinstance(event, Fetched):
+        raise TypeError(f"a Fetch is answered with Fetched, not {event!r}")
+    return event
+
+
+# --- locating a service ----------------------------------------------------------------------------------
+
+
+def sites_of(
+    record: HandleRecord, types: ServiceTypes, registry_sites: tuple[Site, ...], recursion_count: int
+) -> Conversation[tuple[Site, ...]]:
+    """Return the sites that ``record`` names: its own first, then those of its service handles, depth first.
+
+    A site that cannot be read and a service handle that cannot be resolved are left out; the first error
+    is raised only if they leave nothing.
+
+    Raises:
+        UpstreamError: there are service handles, and no server could be asked for them.
+    """
+    found: dict[Site, None] = {}
+    visited: set[str] = set()
+    first_error: UpstreamError | None = None
+    waiting = [record]
+    while waiting:
+        record = waiting.pop()
+        found.update(dict.fromkeys(_readable_sites(record.values, types.sites)))
+        branches: list[HandleRecord] = []
+        for handle in _service_handles(record.values, types.handles):
+            folded = fold_ascii(handle.text)
+            if folded in visited or len(visited) >= MAX_SERVICE_HANDLES:
+                continue
+            visited.add(folded)
+            if folded == ROOT_HANDLE:
+                found.update(dict.fromkeys(registry_sites))
+                continue
+            try:
+                fetched = yield from _fetch(handle, recursion_count)
+            except UpstreamError as error:
+                first_error = first_error or error
+            except ResolverError:
+                continue
+            else:
+                branches.append(fetched.record)
+        waiting.extend(reversed(branches))
+    if not found and first_error is not None:
+        raise first_error
+    return tuple(found)
+
+
+def _readable_sites(values: tuple[HandleValue, ...], types: tuple[str, ...]) -> list[Site]:
+    sites = []
+    for value in values:
+        if value.type in types:
+            try:
+                sites.append(decode_site(value.data))
+            except MessageFormatError:
+                continue  # one broken value must not hide the others; the values page shows it
+    return sites
+
+
+def _service_handles(values: tuple[HandleValue, ...], types: tuple[str, ...]) -> list[Handle]:
+    handles = []
+    for value in values:
+        text = strict_text(value.data) if value.type in types else None
+        if text:
+            try:
+                handles.append(Handle.parse(text.strip()))
+            except InvalidHandleError:
+                continue
+    return handles
+
+
+# --- asking a service ------------------------------------------------------------------------------------
+
+
+def _ask_service(
+    sites: tuple[Site, ...], question: Question, registry_sites: tuple[Site, ...]
+) -> Conversation[Answer]:
+    """Ask the servers of ``sites``, and of those they refer to, until one gives a real answer."""
+    for _ in range(MAX_REFERRALS + 1):
+        heard = yield from _ask_in_turn(sites, question)
+        body = heard.message.body
+        match heard.message.code, body:
+            case ResponseCode.SUCCESS, ResolutionResponse(handle, values):
+                return _answer(heard, HandleRecord(handle, values))
+            case ResponseCode.VALUES_NOT_FOUND, _:
+                return _answer(heard, HandleRecord(question.handle.text, ()))
+            case ResponseCode.HANDLE_NOT_FOUND, _:
+                raise HandleNotFoundError(question.handle.text)
+            case ResponseCode.INVALID_HANDLE, _:
+                raise InvalidHandleError("the service calls this handle invalid")
+            case (ResponseCode.SERVICE_REFERRAL | ResponseCode.PREFIX_REFERRAL) as code, ReferralResponse():
+                question = replace(question, recursion_count=question.recursion_count + 1)
+                sites = yield from _referred_sites(code, body, question, registry_sites)
+            case code, ErrorResponse(text, _):
+                raise RefusedError(code, text)
+            case code, ChallengeResponse():
+                raise RefusedError(code, "the values may only be read after authentication")
+            case code, _:
+                raise MessageFormatError(f"{heard.candidate} answered {code.name} with a body that does not go with it")
+    raise NoServerAnsweredError([(str(heard.candidate), MessageFormatError("one referral leads to the next without end"))])
+
+
+def _answer(heard: Heard, record: HandleRecord) -> Answer:
+    primary = heard.candidate.site.primary or bool(heard.message.header.op_flags & OpFlag.AUTHORITATIVE)
+    return Answer(record, answered_by=str(heard.candidate), authoritative=primary)
+
+
+def _referred_sites(
+    code: ResponseCode, referral: ReferralResponse, question: Question, registry_sites: tuple[Site, ...]
+) -> Conversation[tuple[Site, ...]]:
+    if question.recursion_count > RECURSION_LIMIT:
+        raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "too many referrals")
+    if code is ResponseCode.PREFIX_REFERRAL and not question.handle.is_prefix_handle:
+        raise RefusedError(code, "a prefix referral for a handle that is no prefix")
+    values = HandleRecord(referral.handle, referral.values or ())
+    wanted = (DERIVED, ORDINARY) if code is ResponseCode.PREFIX_REFERRAL else (ORDINARY,)
+    for types in wanted:
+        sites = yield from sites_of(values, types, registry_sites, question.recursion_count)
+        if sites:
+            return sites
+    if referral.handle:
+        fetched = yield from _fetch(Handle.parse(referral.handle), question.recursion_count)
+        sites = yield from sites_of(fetched.record, wanted[0], registry_sites, question.recursion_count)
+        if sites:
+            return sites
+    raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "a server referred to a service without sites")
+
+
+def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[Heard]:
+    """Ask candidate after candidate; a quiet one gets company, and whoever answers first is heard.
+
+    Raises:
+        NoServerAnsweredError: nobody answered, or only to say that they cannot.
+    """
+    planned = yield Plan(sites, question.handle, primaries_only=question.authoritative)
+    if not isinstance(planned, tuple):
+        raise TypeError(f"a Plan is answered with candidates, not {planned!r}")
+    waiting = list(reversed(planned))
+    asked = 0
+    attempts: list[tuple[str, UpstreamError]] = []
+    while waiting or asked:
+        if waiting:
+            candidate = waiting.pop()
+            asked += 1
+            event = yield Ask(candidate, question)
+        else:
+            event = yield Listen()
+        match event:
+            case Heard(candidate, message):
+                asked -= 1
+                if message.code not in _ASK_ANOTHER:
+                    return event
+                text = message.body.message if isinstance(message.body, ErrorResponse) else ""
+                attempts.append((str(candidate), RefusedError(message.code, text)))
+                waiting = _without(waiting, candidate)
+            case Failed(candidate, error):
+                asked -= 1
+                attempts.append((str(candidate), error))
+            case Quiet():
+                continue
+            case _:
+                raise TypeError(f"an Ask is answered with Heard, Failed or Quiet, not {event!r}")
+    raise NoServerAnsweredError(attempts)
+
+
+def _without(waiting: list[Candidate], refused: Candidate) -> list[Candidate]:
+    """Leave out the other interfaces of a server that has given its opinion."""
+    return [candidate for candidate in waiting if (candidate.site, candidate.server) != (refused.site, refused.server)]

@@ -1,0 +1,288 @@
+"""Resolving a handle: the cache, the lookup it saves, and what to answer when neither has anything good.
+
+``Resolver.resolve`` is the way of every request, from top to bottom::
+
+    fresh entry in a tier  -> answer, and fetch anew in the background if it is asked for often and almost over
+    expired record         -> look up; if that fails or takes longer than STALE_TIMER_S, answer the old one
+    nothing                -> look up, together with everybody else who wants the same handle
+
+A lookup is a conversation with ``lookup.py``, which knows the rules; ``driver.py`` acts on them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+from resolver.cache.entry import Absence, CachedRecord, Entry
+from resolver.cache.flight import SingleFlight
+from resolver.cache.memory import MemoryCache
+from resolver.cache.tiers import Cached, TieredCache
+from resolver.errors import HandleNotFoundError, LookupTimeoutError, ServiceNotFoundError, UpstreamError
+from resolver.model.handle import Handle
+from resolver.model.namespace import Namespace
+from resolver.model.record import HandleRecord
+from resolver.observe import Observer
+from resolver.protocol.namespaces import namespace_of
+from resolver.resolution.driver import Budget, Driver
+from resolver.resolution.lookup import look_up
+from resolver.resolution.steps import Answer, Fetch, Fetched, Question
+from resolver.tasks import Background
+
+__all__ = ["Lifetimes", "Resolved", "Resolver"]
+
+logger = logging.getLogger(__name__)
+
+STALE_TIMER_S = 1.5
+"""How long an expired record lets the upstream try before it answers itself; visitors leave after two seconds."""
+
+PREFETCH_SHARE = 0.1
+"""Part of its lifetime at the end of which a wanted record is fetched anew."""
+
+PREFETCH_MIN_LIFETIME_S = 10.0
+MAX_PREFETCHES = 32
+"""Fetches ahead of time that may run at once: they must not crowd out what visitors wait for."""
+
+REFETCH_PAUSE_S = 30.0
+"""Age from which the record of a prefix whose service fails is worth asking for again."""
+
+MAX_REMEMBERED_FAILURES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """How long what is believed; all in seconds."""
+
+    record_max: float = 3600.0
+    """At most this long, whatever the TTLs of the values say."""
+    handle_absence: float = 30.0
+    """A handle that does not exist. Short, since somebody may be about to register it."""
+    prefix_absence: float = 300.0
+    """A prefix without a service."""
+    failure: float = 5.0
+    """An upstream that could not be asked; nobody asks again meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The record of a handle, and how much it is worth."""
+
+    record: HandleRecord
+    fetched_at: float
+    """Seconds since 1970."""
+    expires_at: float
+    """Seconds since 1970."""
+    answered_by: str
+    namespace: Namespace | None = None
+    stale: bool = False
+
+
+class Resolver:
+    """Resolves handles through the Handle System, with a memory."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        cache: TieredCache,
+        background: Background,
+        *,
+        deadline_s: float,
+        lifetimes: Lifetimes,
+        clock: Callable[[], float],
+        observer: Observer | None = None,
+    ) -> None:
+        self._driver = driver
+        self._cache = cache
+        self._deadline_s = deadline_s
+        self._lifetimes = lifetimes
+        self._clock = clock
+        self._observer = observer or Observer()
+        self._flights: SingleFlight[Entry] = SingleFlight(background, self._observer)
+        self._failures: MemoryCache[tuple[float, UpstreamError]] = MemoryCache(MAX_REMEMBERED_FAILURES, 16 * 2**20)
+        self._prefetching: set[str] = set()
+
+    @property
+    def in_flight(self) -> int:
+        """Lookups under way."""
+        return len(self._flights)
+
+    async def resolve(self, handle: Handle, *, authoritative: bool = False, public_only: bool = True) -> Resolved:
+        """Return the record of ``handle``.
+
+        Args:
+            handle: what to resolve.
+            authoritative: ask a primary server, whatever is remembered, and remember its answer instead.
+            public_only: whether the server should leave out what the public may not read; if not, and
+                there is such a value, it refuses. Never answered from memory.
+
+        Raises:
+            HandleNotFoundError: there is no such handle; as ``ServiceNotFoundError``, no such prefix.
+            InvalidHandleError: the service calls the handle invalid.
+            UpstreamError: no server gave an answer, and nothing remembered may stand in.
+            ClosingError: too much is going on.
+        """
+        if not public_only:
+            question = Question(handle, authoritative=authoritative, public_only=False)
+            return self._resolved(handle, await self._look_up(question, Budget.start(self._deadline_s)), stale=False)
+        if authoritative:
+            return await self._resolve_anew(handle)
+        key = handle.cache_key
+        cached = await self._cache.get(key)
+        if cached is not None and cached.freshness == "fresh":
+            self._maybe_prefetch(handle, cached)
+            return self._resolved(handle, cached.entry, stale=False)
+        failure = self._remembered_failure(key)
+        if cached is None:
+            if failure is not None:
+                raise failure
+            return self._resolved(handle, await self._flights.run(key, lambda: self._fetch(handle)), stale=False)
+        if failure is not None:
+            return self._stale(handle, cached.entry, "error")
+        return await self._resolve_expired(handle, cached.entry)
+
+    async def _resolve_anew(self, handle: Handle) -> Resolved:
+        flight = f"auth {handle.cache_key}"
+        # What another visitor asked for a moment ago may be from before the change this one wants to see.
+        await self._flights.settle(flight)
+        entry = await self._flights.run(flight, lambda: self._fetch(handle, authoritative=True))
+        return self._resolved(handle, entry, stale=False)
+
+    async def _resolve_expired(self, handle: Handle, old: Entry) -> Resolved:
+        try:
+            async with asyncio.timeout(STALE_TIMER_S):
+                entry = await self._flights.run(handle.cache_key, lambda: self._fetch(handle))
+        except TimeoutError:
+            return self._stale(handle, old, "timeout")
+        except UpstreamError:
+            return self._stale(handle, old, "error")
+        return self._resolved(handle, entry, stale=False)
+
+    def _stale(self, handle: Handle, old: Entry, reason: str) -> Resolved:
+        self._observer.stale_answer(reason)
+        return self._resolved(handle, old, stale=True)
+
+    def _resolved(self, handle: Handle, entry: Entry, *, stale: bool) -> Resolved:
+        match entry:
+            case CachedRecord(record, fetched_at, _, answered_by, namespace):
+                return Resolved(record, fetched_at, entry.expires_at, answered_by, namespace, stale)
+            case Absence(missing_prefix=str(prefix), reason=reason):
+                raise ServiceNotFoundError(handle.text, prefix, reason)
+            case Absence():
+                raise HandleNotFoundError(handle.text)
+            case _:
+                assert_never(entry)
+
+    # --- ahead of time -----------------------------------------------------------------------------------
+
+    def _maybe_prefetch(self, handle: Handle, cached: Cached) -> None:
+        entry = cached.entry
+        left_s = entry.expires_at - self._clock()
+        if (
+            isinstance(entry, CachedRecord)
+            and cached.wanted
+            and entry.lifetime_s >= PREFETCH_MIN_LIFETIME_S
+            and left_s < PREFETCH_SHARE * entry.lifetime_s
+            and len(self._prefetching) < MAX_PREFETCHES
+            and handle.cache_key not in self._prefetching
+            and self._remembered_failure(handle.cache_key) is None
+        ):
+            key = handle.cache_key
+            self._prefetching.add(key)
+            task = self._flights.start(key, lambda: self._fetch(handle))
+            task.add_done_callback(lambda task: self._prefetched(key, task))
+
+    def _prefetched(self, key: str, task: asyncio.Task[Entry]) -> None:
+        self._prefetching.discard(key)
+        self._observer.prefetched("failed" if task.cancelled() or task.exception() else "ok")
+
+    # --- asking the network ------------------------------------------------------------------------------
+
+    async def _fetch(self, handle: Handle, *, authoritative: bool = False, budget: Budget | None = None) -> Entry:
+        """Look ``handle`` up, remember the outcome, and return it."""
+        key = handle.cache_key
+        begun_at = self._clock()
+        question = Question(handle, authoritative, recursion_count=budget.depth if budget else 0)
+        try:
+            entry = await self._look_up(question, budget or Budget.start(self._deadline_s))
+        except UpstreamError as error:
+            if handle.is_global:
+                self._observer.registry_lookup("failed")
+            self._failures.put(key, (self._clock() + self._lifetimes.failure, error), 200)
+            logger.warning("lookup failed handle=%r error=%s", handle.text, error)
+            raise
+        if handle.is_global:
+            self._observer.registry_lookup("not_found" if isinstance(entry, Absence) else "found")
+        self._failures.drop(key)
+        if authoritative:
+            await self._cache.replace(key, entry)
+        else:
+            self._cache.put(key, entry, begun_at)
+        return entry
+
+    async def _look_up(self, question: Question, budget: Budget) -> Entry:
+        conversation = look_up(question, self._driver.registry.sites)
+        try:
+            async with asyncio.timeout_at(budget.ends_at):
+                answer = await self._driver.drive(conversation, budget, self._infrastructure)
+        except TimeoutError as error:
+            raise LookupTimeoutError(f"no answer within {self._deadline_s:g} s") from error
+        except ServiceNotFoundError as error:
+            return Absence(self._clock(), self._lifetimes.prefix_absence, error.prefix, error.reason)
+        except HandleNotFoundError:
+            lifetimes = self._lifetimes
+            lifetime_s = lifetimes.prefix_absence if question.handle.is_prefix_handle else lifetimes.handle_absence
+            return Absence(self._clock(), lifetime_s)
+        return self._entry(answer)
+
+    def _entry(self, answer: Answer) -> CachedRecord:
+        now = self._clock()
+        record = HandleRecord(answer.record.handle, tuple(value for value in answer.record.values if value.is_public))
+        # A record without values is a kind of absence: its owner may be about to fill it.
+        longest_s = self._lifetimes.record_max if record.values else self._lifetimes.handle_absence
+        lifetime_s = min(longest_s, record.lifetime_s(now, longest_s))
+        namespace = namespace_of(answer.prefix_values.values) if answer.prefix_values else None
+        return CachedRecord(record, now, lifetime_s, answer.answered_by, namespace)
+
+    async def _infrastructure(self, step: Fetch, budget: Budget) -> Fetched:
+        """Get a record that a lookup needs on its way: of a prefix, or of a service handle."""
+        handle, key = step.handle, step.handle.cache_key
+        deeper = budget.descend(key, step.recursion_count)
+        if step.authoritative:
+            entry = await self._flights.run(f"auth {key}", lambda: self._fetch(handle, authoritative=True, budget=deeper))
+            return self._fetched(handle, entry)
+        cached = await self._cache.get(key)
+        if cached is not None and cached.freshness == "fresh":
+            self._maybe_prefetch(handle, cached)
+            return self._fetched(handle, cached.entry)
+        try:
+            failure = self._remembered_failure(key)
+            if failure is not None:
+                raise failure
+            if not handle.is_prefix_handle:
+                # Not shared: two service handles that need each other would wait for each other.
+                return self._fetched(handle, await self._fetch(handle, budget=deeper))
+            async with asyncio.timeout(None if cached is None else STALE_TIMER_S):
+                entry = await self._flights.run(key, lambda: self._fetch(handle, budget=deeper))
+            return self._fetched(handle, entry)
+        except (UpstreamError, TimeoutError):
+            if cached is None:
+                raise
+            self._observer.stale_answer("error")
+            return self._fetched(handle, cached.entry, stale=True)
+
+    def _fetched(self, handle: Handle, entry: Entry, *, stale: bool = False) -> Fetched:
+        resolved = self._resolved(handle, entry, stale=stale)
+        return Fetched(resolved.record, is_old=self._clock() - resolved.fetched_at > REFETCH_PAUSE_S)
+
+    def _remembered_failure(self, key: str) -> UpstreamError | None:
+        remembered = self._failures.get(key)
+        if remembered is None:
+            return None
+        until, error = remembered
+        if self._clock() < until:
+            return error
+        self._failures.drop(key)
+        return None

@@ -1,0 +1,165 @@
+"""What a lookup says to whoever drives it, and what it hears back. Data only.
+
+A lookup is a generator: it yields a *step*, the driver acts on it and sends back an *event*. The driver
+knows sockets, the cache and the clock, and none of the rules; ``lookup.py`` knows the rules and nothing
+else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from resolver.errors import UpstreamError
+from resolver.model.handle import Handle
+from resolver.model.record import HandleRecord
+from resolver.model.site import Interface, IPAddress, Server, Site, Transport
+from resolver.protocol.message import Message
+
+__all__ = [
+    "Answer",
+    "Ask",
+    "Candidate",
+    "Conversation",
+    "Event",
+    "Failed",
+    "Fetch",
+    "Fetched",
+    "Heard",
+    "Listen",
+    "Plan",
+    "Question",
+    "Quiet",
+    "Step",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be found out, and under which conditions."""
+
+    handle: Handle
+    authoritative: bool = False
+    """Only primary sites may answer."""
+    certified: bool = False
+    """Every answer on the way must be signed by the server that gave it."""
+    public_only: bool = True
+    recursion_count: int = 0
+    """Lookups that led here: each one costs a step of the limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to ask one server: the site it belongs to, its address, and the interface."""
+
+    site: Site
+    server: Server
+    interface: Interface
+    address: IPAddress | None
+    """``None`` where only the ``domain`` attribute of the site tells."""
+    host: str | None = None
+    """The ``domain`` attribute that applies to the server."""
+    path: str = ""
+    """The ``path`` attribute, for the HTTP transports."""
+    patience_s: float = 0.4
+    """How long to wait for it alone before somebody else is asked as well."""
+
+    @property
+    def transport(self) -> Transport:
+        """How the server is spoken to."""
+        return Transport(self.interface.transport)
+
+    def __str__(self) -> str:
+        host = str(self.address) if self.address else (self.host or "?")
+        return f"{self.transport.name.lower()}://{f'[{host}]' if ':' in host else host}:{self.interface.port}"
+
+
+# --- steps: the lookup speaks ----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Get me the record of this handle, from the cache or by a lookup of its own."""
+
+    handle: Handle
+    recursion_count: int
+    authoritative: bool = False
+    """Ask the primary, whatever the cache holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Put these sites into the order in which they should be asked for this handle."""
+
+    sites: tuple[Site, ...]
+    handle: Handle
+    primaries_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Start asking this candidate; tell me what comes, or that it takes longer than its patience."""
+
+    candidate: Candidate
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """I have nobody else to ask: wait for those asked already."""
+
+
+Step = Fetch | Plan | Ask | Listen
+
+
+# --- events: the driver answers --------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A record that was fetched; to ``Fetch``."""
+
+    record: HandleRecord
+    is_old: bool
+    """Whether it was remembered from long enough ago that asking again may tell something new."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A candidate answered, and its answer belongs to the question; to ``Ask`` and ``Listen``."""
+
+    candidate: Candidate
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A candidate will not answer any more; to ``Ask`` and ``Listen``."""
+
+    candidate: Candidate
+    error: UpstreamError
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Nobody has answered within the patience; to ``Ask``."""
+
+
+Event = Fetched | tuple[Candidate, ...] | Heard | Failed | Quiet
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a lookup ends well: the record, and who gave it."""
+
+    record: HandleRecord
+    answered_by: str
+    authoritative: bool
+    """Given by a primary site."""
+    prefix_values: HandleRecord | None = None
+    """The record of the handle's prefix, where one was needed to find the service."""
+
+
+Outcome = TypeVar("Outcome")
+Conversation = Generator[Step, Event, Outcome]
