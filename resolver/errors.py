@@ -23,6 +23,7 @@ __all__ = [
     "ResolverError",
     "ServiceNotFoundError",
     "SettingsError",
+    "SignatureError",
     "TransportError",
     "UpstreamError",
 ]
@@ -93,11 +94,17 @@ class AddressRefusedError(TransportError):
     """A site record names an address that this resolver does not talk to."""
 
 
+class SignatureError(UpstreamError):
+    """An answer that had to be signed is not, or not by whom it should be."""
+
+
 class RefusedError(UpstreamError):
     """A server refused the request for good; ``code`` is its response code (RFC 3652 section 2.2.2.2)."""
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"server refused with code {code}: {message}" if message else f"server refused with code {code}")
+        super().__init__(
+            f"server refused with code {code}: {message}" if message else f"server refused with code {code}"
+        )
         self.code = code
         self.message = message
 
@@ -117,4 +124,6 @@ class NoServerAnsweredError(UpstreamError):
     @property
     def timed_out(self) -> bool:
         """Whether silence, rather than a bad answer, was the trouble with every server."""
-        return bool(self.attempts) and all(isinstance(error, LookupTimeoutError) for _, error in self.attempts)
+        return bool(self.attempts) and all(
+            isinstance(error, LookupTimeoutError) for _, error in self.attempts
+        )

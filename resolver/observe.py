@@ -14,7 +14,10 @@ class Observer:
     def cache_lookup(self, layer: str, result: str) -> None:
         """A tier was looked into: ``memory`` or ``redis``; ``hit``, ``stale``, ``miss`` or ``error``."""
 
-    def redis_up(self, up: bool) -> None:  # noqa: FBT001 - a gauge has one value
+    def cache_records(self, count: int) -> None:
+        """The memory tier holds this many entries."""
+
+    def redis_up(self, up: bool) -> None:
         """Redis is believed to work, or not any more."""
 
     def coalesced(self) -> None:

@@ -116,7 +116,7 @@ def show_value(value: HandleValue, schemes: frozenset[str] = DEFAULT_SCHEMES) ->
 
 
 def visible_text(text: str) -> str:
-    """Return ``text`` with invisible and direction-changing characters written out, as ``\\u202e``."""
+    """Return ``text`` with invisible and direction-changing characters written out by number."""
     return _DECEPTIVE.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
@@ -139,7 +139,9 @@ def _shortened(text: str) -> str:
 
 def _hexadecimal(data: bytes) -> str:
     shown = data[:MAX_SHOWN_OCTETS].hex(" ")
-    return shown if len(data) <= MAX_SHOWN_OCTETS else f"{shown} … ({len(data) - MAX_SHOWN_OCTETS} more octets)"
+    return (
+        shown if len(data) <= MAX_SHOWN_OCTETS else f"{shown} … ({len(data) - MAX_SHOWN_OCTETS} more octets)"
+    )
 
 
 def _is_location(value: HandleValue) -> bool:
@@ -205,7 +207,11 @@ def _admin_facts(data: bytes) -> tuple[Fact, ...]:
     allowed = [permission for permission in AdminPermission if permission in admin.permissions]
     return (
         _reference_fact("Administrator", admin.administrator),
-        Fact("May", ", ".join((permission.name or "").lower().replace("_", " ") for permission in allowed) or "nothing"),
+        Fact(
+            "May",
+            ", ".join((permission.name or "").lower().replace("_", " ") for permission in allowed)
+            or "nothing",
+        ),
     )
 
 
@@ -261,7 +267,11 @@ def _namespace_facts(data: bytes) -> Iterable[Fact]:
         yield Fact("Message", visible_text(namespace.status_message))
     if namespace.contact:
         is_address = _EMAIL.fullmatch(namespace.contact) is not None
-        yield Fact("Contact", visible_text(namespace.contact), uri=f"mailto:{namespace.contact}" if is_address else None)
+        yield Fact(
+            "Contact",
+            visible_text(namespace.contact),
+            uri=f"mailto:{namespace.contact}" if is_address else None,
+        )
     for handle in namespace.location_handles[:MAX_SHOWN_LIST]:
         yield Fact("Locations for all handles", visible_text(handle), handle=_parsed(handle))
     if namespace.has_template:
@@ -294,4 +304,7 @@ _PERMISSION_NAMES = {
 
 
 def _describe_permissions(permissions: int) -> str:
-    return ", ".join(name for permission, name in _PERMISSION_NAMES.items() if permissions & permission) or "nobody"
+    return (
+        ", ".join(name for permission, name in _PERMISSION_NAMES.items() if permissions & permission)
+        or "nobody"
+    )

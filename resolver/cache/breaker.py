@@ -1,4 +1,4 @@
-"""A circuit breaker: after a few failures in a row of time nobody waits any more, and one probe tells when it is over."""
+"""A circuit breaker: after a few failures nobody waits any more, and a single probe tells when it is over."""
 
 from __future__ import annotations
 

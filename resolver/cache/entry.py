@@ -90,7 +90,9 @@ def encode_entry(key: str, entry: Entry) -> bytes:
                 SCHEMA, key, fetched_at, lifetime_s, record.handle, values, answered_by, None, "", namespace
             )
         case Absence(fetched_at, lifetime_s, missing_prefix, reason, _):
-            stored = _Stored(SCHEMA, key, fetched_at, lifetime_s, None, b"", "", missing_prefix, reason, namespace)
+            stored = _Stored(
+                SCHEMA, key, fetched_at, lifetime_s, None, b"", "", missing_prefix, reason, namespace
+            )
     return _encoder.encode(stored)
 
 

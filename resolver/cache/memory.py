@@ -113,7 +113,9 @@ class MemoryCache(Generic[Value]):
 
     def _shrink(self) -> None:
         while self._octets > self._max_octets or len(self._slots) > self._max_entries:
-            if self._small and (self._small_octets > SMALL_SHARE * self._max_octets or not self._main or self._is_small_long()):
+            if self._small and (
+                self._small_octets > SMALL_SHARE * self._max_octets or not self._main or self._is_small_long()
+            ):
                 self._leave_small()
             else:
                 self._leave_main()

@@ -64,7 +64,12 @@ class _EntryCache(RedisCache):  # type: ignore[misc]  # aiocache has no types
         self.client = client
 
     async def _set(
-        self, key: str, value: bytes, ttl: float | None = None, _cas_token: object = None, _conn: object = None
+        self,
+        key: str,
+        value: bytes,
+        ttl: float | None = None,
+        _cas_token: object = None,
+        _conn: object = None,
     ) -> Any:
         # aiocache calls setex, which redis-py has deprecated.
         return await self.client.set(key, value, px=None if ttl is None else max(1, int(ttl * 1000)))

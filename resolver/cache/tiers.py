@@ -90,7 +90,9 @@ class TieredCache:
     def start(self) -> None:
         """Begin to listen to the other processes."""
         if self._redis is not None:
-            self._background.start(self._redis.listen(self.forget, self._doubt_everything), name="redis-listener")
+            self._background.start(
+                self._redis.listen(self.forget, self._doubt_everything), name="redis-listener"
+            )
 
     async def get(self, key: str) -> Cached | None:
         """Return what is known of ``key``: the fresher of both tiers, if it is good for anything."""
@@ -148,6 +150,7 @@ class TieredCache:
         """Drop ``key`` from memory, because somebody else has replaced it."""
         self._note_change(key)
         self._memory.drop(key)
+        self._observer.cache_records(len(self._memory))
         self._on_forget(key)
 
     def _note_change(self, key: str) -> None:
@@ -193,9 +196,10 @@ class TieredCache:
     def _remember(self, key: str, entry: Entry) -> None:
         if entry.lifetime_s <= 0:
             self._memory.drop(key)
-            return
-        octets = encode_entry(key, entry)
-        self._memory.put(key, (octets, self._epoch), len(octets))
+        else:
+            octets = encode_entry(key, entry)
+            self._memory.put(key, (octets, self._epoch), len(octets))
+        self._observer.cache_records(len(self._memory))
 
     def _keep_s(self, entry: Entry) -> float:
         stale_s = 0.0 if isinstance(entry, Absence) or entry.lifetime_s <= 0 else self._stale_max_s

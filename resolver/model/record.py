@@ -125,7 +125,11 @@ class HandleRecord:
 
     def lifetime_s(self, now: float, longest_s: float) -> float:
         """Seconds that the record may be kept: the shortest of its values' lifetimes, at most ``longest_s``."""
-        return min((value.lifetime_s(now) for value in self.values), default=longest_s) if self.values else longest_s
+        return (
+            min((value.lifetime_s(now) for value in self.values), default=longest_s)
+            if self.values
+            else longest_s
+        )
 
 
 def has_type(value_type: str, wanted: str) -> bool:
@@ -144,7 +148,9 @@ def matches_type_query(value_type: str, query: str) -> bool:
     return value_type.upper() == query.upper()
 
 
-def select_values(values: Iterable[HandleValue], types: Iterable[str], indexes: Iterable[int]) -> tuple[HandleValue, ...]:
+def select_values(
+    values: Iterable[HandleValue], types: Iterable[str], indexes: Iterable[int]
+) -> tuple[HandleValue, ...]:
     """Return the values that a query with ``types`` and ``indexes`` asks for: their union, or all of them.
 
     RFC 3652 section 3.2.1: an empty list of both restricts nothing.

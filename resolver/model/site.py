@@ -11,8 +11,8 @@ from resolver.model.handle import Handle, fold_ascii
 
 __all__ = [
     "HashOption",
-    "Interface",
     "IPAddress",
+    "Interface",
     "Server",
     "ServiceType",
     "Site",

@@ -68,7 +68,9 @@ def decode_envelope(octets: bytes) -> Envelope:
         raise MessageFormatError(f"an envelope needs {ENVELOPE_SIZE} octets, got {len(octets)}")
     major, minor, flags, suggested_minor, session, request, sequence, length = _LAYOUT.unpack_from(octets)
     if length > MAX_MESSAGE_LENGTH:
-        raise MessageFormatError(f"message of {length} octets announced, at most {MAX_MESSAGE_LENGTH} are allowed")
+        raise MessageFormatError(
+            f"message of {length} octets announced, at most {MAX_MESSAGE_LENGTH} are allowed"
+        )
     version = (major, minor)
     # RFC 3652 reserves the bits in which software since 2.8 puts the version it would rather
     # speak; major 0 is a peer that suggests nothing.

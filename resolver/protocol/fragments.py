@@ -16,8 +16,12 @@ MAX_DATAGRAM = 512
 MAX_PAYLOAD = MAX_DATAGRAM - ENVELOPE_SIZE
 
 
-def split_message(message: bytes) -> list[bytes]:
-    """Cut a whole message into datagrams: one as it is, or several that carry TC and a sequence number.
+def split_message(message: bytes, *, mark: bool = True) -> list[bytes]:
+    """Cut a whole message into datagrams: one as it is, or several that carry a sequence number.
+
+    Args:
+        message: the whole message.
+        mark: whether the pieces carry TC. Requests must; deployed servers leave it out of their answers.
 
     Raises:
         MessageFormatError: the message has no envelope.
@@ -28,7 +32,11 @@ def split_message(message: bytes) -> list[bytes]:
     payload = message[ENVELOPE_SIZE:]
     return [
         encode_envelope(
-            replace(envelope, flags=envelope.flags | MessageFlag.TRUNCATED, sequence_number=number)
+            replace(
+                envelope,
+                flags=envelope.flags | (MessageFlag.TRUNCATED if mark else MessageFlag(0)),
+                sequence_number=number,
+            )
         )
         + payload[start : start + MAX_PAYLOAD]
         for number, start in enumerate(range(0, len(payload), MAX_PAYLOAD))
@@ -77,7 +85,9 @@ class Reassembly:
             self._missing -= 1
         if self._missing:
             return None
-        whole = replace(self._envelope, flags=self._envelope.flags & ~MessageFlag.TRUNCATED, sequence_number=0)
+        whole = replace(
+            self._envelope, flags=self._envelope.flags & ~MessageFlag.TRUNCATED, sequence_number=0
+        )
         return encode_envelope(whole) + b"".join(piece or b"" for piece in self._pieces)
 
     def _fits(self, envelope: Envelope, payload: int) -> bool:
@@ -87,4 +97,6 @@ class Reassembly:
         start = envelope.sequence_number * MAX_PAYLOAD
         if envelope.message_length <= MAX_PAYLOAD:
             return envelope.sequence_number == 0 and payload == envelope.message_length
-        return start < envelope.message_length and payload == min(MAX_PAYLOAD, envelope.message_length - start)
+        return start < envelope.message_length and payload == min(
+            MAX_PAYLOAD, envelope.message_length - start
+        )

@@ -13,7 +13,16 @@ from typing import Any
 
 from resolver.errors import MessageFormatError
 from resolver.model.keys import DhPublicKey, DsaPublicKey, PublicKey, RsaPublicKey
-from resolver.model.site import HashOption, Interface, IPAddress, Server, ServiceType, Site, Transport, encode_address
+from resolver.model.site import (
+    HashOption,
+    Interface,
+    IPAddress,
+    Server,
+    ServiceType,
+    Site,
+    Transport,
+    encode_address,
+)
 from resolver.protocol.keys import decode_public_key, encode_public_key
 
 __all__ = ["address_text", "key_from_json", "key_to_json", "site_from_json", "site_to_json"]
@@ -204,7 +213,9 @@ def _server_from_json(shown: Json) -> Server:
         server_id=server.number("serverId", 1),
         address=encode_address(_address_from_json(server.text("address", None))),
         public_key=_encoded_key_from_json(server.get("publicKey")),
-        interfaces=tuple(_interface_from_json(interface) for interface in server.items("interfaces", "interfaceList")),
+        interfaces=tuple(
+            _interface_from_json(interface) for interface in server.items("interfaces", "interfaceList")
+        ),
     )
 
 
@@ -249,7 +260,9 @@ def _interface_from_json(shown: Json) -> Interface:
     elif isinstance(protocol, int) and 0 <= protocol <= 255:
         transport = protocol
     else:
-        raise MessageFormatError(f"interface: protocol {protocol!r} is none of {', '.join(Transport.__members__)}")
+        raise MessageFormatError(
+            f"interface: protocol {protocol!r} is none of {', '.join(Transport.__members__)}"
+        )
     port = interface.number("port", None)
     if not 0 < port <= 65535:
         raise MessageFormatError(f"interface: port {port} is not within 1..65535")

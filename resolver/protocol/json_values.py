@@ -50,7 +50,11 @@ SITE_TYPES = ("HS_SITE", "HS_NA_DELEGATE")
 
 def value_to_json(value: HandleValue) -> dict[str, Json]:
     """Return a handle value as the REST API shows it."""
-    shown: dict[str, Json] = {"index": value.index, "type": value.type, "data": data_to_json(value.type, value.data)}
+    shown: dict[str, Json] = {
+        "index": value.index,
+        "type": value.type,
+        "data": data_to_json(value.type, value.data),
+    }
     if value.permissions != DEFAULT_PERMISSIONS:
         shown["permissions"] = f"{value.permissions:04b}"
     shown["ttl"] = value.ttl if value.ttl_type == TtlType.RELATIVE else time_to_json(value.ttl)
@@ -82,7 +86,10 @@ def _structured_to_json(value_type: str, data: bytes) -> dict[str, Json] | None:
     if has_type(folded, "HS_ADMIN"):
         return {"format": "admin", "value": _admin_to_json(decode_admin(data))}
     if has_type(folded, "HS_VLIST"):
-        return {"format": "vlist", "value": [_reference_to_json(reference) for reference in decode_vlist(data)]}
+        return {
+            "format": "vlist",
+            "value": [_reference_to_json(reference) for reference in decode_vlist(data)],
+        }
     if any(has_type(folded, site_type) for site_type in SITE_TYPES):
         return {"format": "site", "value": site_to_json(decode_site(data))}
     if has_type(folded, "HS_PUBKEY"):
@@ -140,7 +147,9 @@ def value_from_json(shown: Json) -> HandleValue:
         raise MessageFormatError(f"a value must be an object, not {shown!r}")
     index, value_type = shown.get("index"), shown.get("type")
     if not isinstance(index, int) or not isinstance(value_type, str):
-        raise MessageFormatError(f"a value needs a number as index and text as type: {index!r}, {value_type!r}")
+        raise MessageFormatError(
+            f"a value needs a number as index and text as type: {index!r}, {value_type!r}"
+        )
     try:
         ttl, ttl_type = _ttl_from_json(shown.get("ttl", _DEFAULT_TTL))
         return HandleValue(
@@ -220,7 +229,10 @@ def _data_from_json(shown: Json) -> bytes:
                 return base64.b64decode(text, validate=True)
             case {"format": "hex", "value": str(text)}:
                 return bytes.fromhex(text)
-            case {"format": "admin", "value": {"handle": str(), "index": int(), "permissions": str()} as admin}:
+            case {
+                "format": "admin",
+                "value": {"handle": str(), "index": int(), "permissions": str()} as admin,
+            }:
                 return encode_admin(
                     AdminRecord(
                         AdminPermission(int(admin["permissions"], 2)),

@@ -57,7 +57,11 @@ def encode_public_key(key: PublicKey) -> bytes:
 
 
 def _encode(algorithm: str, *numbers: int) -> bytes:
-    return write_text(algorithm) + _NO_FLAGS + b"".join(write_bytes(_two_complement(number)) for number in numbers)
+    return (
+        write_text(algorithm)
+        + _NO_FLAGS
+        + b"".join(write_bytes(_two_complement(number)) for number in numbers)
+    )
 
 
 def _two_complement(number: int) -> bytes:

@@ -1,48 +1,31 @@
-"""Whole messages: envelope, header, body and credential (RFC 3652 sections 2.2 and 3).
+"""Whole messages: envelope, header, body and credential (RFC 3652 section 2.2).
 
-``decode_message`` reads what arrived in one piece, ``encode_message`` writes it. Which class a body is
-follows from opcode and response code alone. ``check_answer`` then says whether a response belongs to a
-request: nothing that fails it may be believed.
+``decode_message`` reads what arrived in one piece, ``encode_message`` writes it. ``matching.py`` says
+whether a response belongs to a request.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import struct
 from dataclasses import dataclass, replace
 
 from resolver.errors import MessageFormatError
-from resolver.model.handle import MAX_HANDLE_OCTETS, fold_ascii
-from resolver.model.record import HandleValue
-from resolver.model.site import Site
+from resolver.model.handle import MAX_HANDLE_OCTETS
+from resolver.protocol.bodies import Body, OtherBody, read_body, write_body
 from resolver.protocol.codes import MessageFlag, OpCode, OpFlag, ResponseCode
 from resolver.protocol.envelope import ENVELOPE_SIZE, Envelope, decode_envelope, encode_envelope, is_older
-from resolver.protocol.sites import decode_site, encode_site
-from resolver.protocol.values import SMALLEST_VALUE, encode_value, read_value
-from resolver.protocol.wire import Cursor, write_bytes, write_list, write_text, write_u32
+from resolver.protocol.wire import Cursor, write_bytes, write_text, write_u32
 
 __all__ = [
     "HEADER_SIZE",
     "NO_SITE_SERIAL",
-    "UNREADABLE_REQUEST_ID",
-    "Body",
-    "ChallengeResponse",
     "Credential",
-    "ErrorResponse",
     "Header",
     "Message",
-    "OtherBody",
-    "ReferralResponse",
     "RequestDigest",
-    "ResolutionRequest",
-    "ResolutionResponse",
-    "SiteInfoRequest",
-    "SiteInfoResponse",
-    "check_answer",
     "decode_message",
-    "digest_request",
     "encode_message",
+    "header_and_body",
 ]
 
 _HEADER = struct.Struct("!IIIHBBII")
@@ -51,12 +34,7 @@ HEADER_SIZE = _HEADER.size
 NO_SITE_SERIAL = 0xFFFF
 """Serial number in the header where no site record is known."""
 
-UNREADABLE_REQUEST_ID = 0xFFFF_FFFF
-"""Request id with which servers answer what they could not parse."""
-
 _PREFIX_REFERRAL_SINCE = (2, 5)
-_DIGEST_SINCE = (2, 1)
-_SHA256_SINCE = (2, 7)
 
 CLOCK_SKEW_S = 300
 """How far a server's clock may be behind ours before its answers count as expired."""
@@ -104,79 +82,6 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True)
-class ResolutionRequest:
-    """Asks for the values of a handle; empty lists restrict nothing."""
-
-    handle: str
-    indexes: tuple[int, ...] = ()
-    types: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class SiteInfoRequest:
-    """Asks a server for its site record; the handle means nothing."""
-
-    handle: str = "/"
-
-
-@dataclass(frozen=True, slots=True)
-class ResolutionResponse:
-    """The values of a handle."""
-
-    handle: str
-    values: tuple[HandleValue, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SiteInfoResponse:
-    """The site record of the server that answers."""
-
-    site: Site
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
-    """Any response that is neither success, referral nor challenge."""
-
-    message: str = ""
-    indexes: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReferralResponse:
-    """Says who to ask instead: by a handle, by values that hold sites, or both."""
-
-    handle: str = ""
-    values: tuple[HandleValue, ...] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ChallengeResponse:
-    """Asks the client to authenticate; an anonymous resolver cannot."""
-
-    nonce: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class OtherBody:
-    """The body of an operation that a resolver has no part in."""
-
-    octets: bytes
-
-
-Body = (
-    ResolutionRequest
-    | SiteInfoRequest
-    | ResolutionResponse
-    | SiteInfoResponse
-    | ErrorResponse
-    | ReferralResponse
-    | ChallengeResponse
-    | OtherBody
-)
-
-
-@dataclass(frozen=True, slots=True)
 class Message:
     """A message of the handle protocol."""
 
@@ -214,7 +119,9 @@ def decode_message(octets: bytes) -> Message:
         )
     if envelope.message_length < HEADER_SIZE:
         raise MessageFormatError(f"message of {envelope.message_length} octets is shorter than its header")
-    opcode, code, flags, serial, recursion, _, expiration, body_length = _HEADER.unpack_from(octets, ENVELOPE_SIZE)
+    opcode, code, flags, serial, recursion, _, expiration, body_length = _HEADER.unpack_from(
+        octets, ENVELOPE_SIZE
+    )
     header = Header(OpCode(opcode), ResponseCode(code), OpFlag.defined(flags), serial, recursion, expiration)
     if not header.response_code.is_known:
         raise MessageFormatError(f"unknown response code {code}")
@@ -222,69 +129,19 @@ def decode_message(octets: bytes) -> Message:
     body_start = ENVELOPE_SIZE + HEADER_SIZE
     body_end = body_start + body_length
     if body_end > len(octets):
-        raise MessageFormatError(f"body of {body_length} octets announced, {len(octets) - body_start} are there")
+        raise MessageFormatError(
+            f"body of {body_length} octets announced, {len(octets) - body_start} are there"
+        )
     cursor = Cursor(octets, body_start, body_end)
     message = Message(envelope, header, OtherBody(b""))
     digest = _read_request_digest(cursor, message)
-    body = _read_body(cursor, message)
+    body = read_body(cursor, header.opcode, message.code)
     credential = _read_credential(Cursor(octets, body_end))
     return Message(envelope, header, body, digest, credential)
 
 
-def _read_body(cursor: Cursor, message: Message) -> Body:
-    header = message.header
-    match message.code:
-        case ResponseCode.NONE:
-            return _read_request(cursor, header.opcode)
-        case ResponseCode.SUCCESS:
-            return _read_success(cursor, header.opcode)
-        case ResponseCode.SERVICE_REFERRAL | ResponseCode.PREFIX_REFERRAL:
-            handle = cursor.text(MAX_HANDLE_OCTETS)
-            return ReferralResponse(handle, cursor.list_of(read_value, SMALLEST_VALUE) if cursor.remaining else None)
-        case ResponseCode.AUTHENTICATION_NEEDED:
-            return ChallengeResponse(cursor.octets())
-        case _:
-            return _read_error(cursor)
-
-
-def _read_request(cursor: Cursor, opcode: OpCode) -> Body:
-    match opcode:
-        case OpCode.RESOLUTION:
-            return ResolutionRequest(
-                handle=cursor.text(MAX_HANDLE_OCTETS),
-                indexes=cursor.list_of(Cursor.i32, 4),
-                types=cursor.list_of(Cursor.text, 4),
-            )
-        case OpCode.GET_SITE_INFO:
-            return SiteInfoRequest(cursor.text(MAX_HANDLE_OCTETS))
-        case _:
-            return OtherBody(cursor.take(cursor.remaining))
-
-
-def _read_success(cursor: Cursor, opcode: OpCode) -> Body:
-    if not opcode.is_known:
-        raise MessageFormatError(f"success of the unknown operation {int(opcode)}")
-    match opcode:
-        case OpCode.RESOLUTION:
-            handle = cursor.text(MAX_HANDLE_OCTETS)
-            # Deployed software ignores octets after the last value.
-            return ResolutionResponse(handle, cursor.list_of(read_value, SMALLEST_VALUE))
-        case OpCode.GET_SITE_INFO:
-            return SiteInfoResponse(decode_site(cursor.take(cursor.remaining)))
-        case _:
-            return OtherBody(cursor.take(cursor.remaining))
-
-
-def _read_error(cursor: Cursor) -> ErrorResponse:
-    if not cursor.remaining:
-        return ErrorResponse()  # protocol 2.0 may leave the text out altogether
-    message = cursor.text()
-    return ErrorResponse(message, cursor.list_of(Cursor.i32, 4) if cursor.remaining else None)
-
-
 _DIGESTS = {1: ("MD5", 16), 2: ("SHA-1", 20), 3: ("SHA-256", 32)}
 _DIGEST_CODES = {name: code for code, (name, _) in _DIGESTS.items()}
-_HASHES = {"MD5": hashlib.md5, "SHA-1": hashlib.sha1, "SHA-256": hashlib.sha256}
 
 
 def _read_request_digest(cursor: Cursor, message: Message) -> RequestDigest | None:
@@ -343,7 +200,7 @@ def _read_digest_name(cursor: Cursor) -> str:
 def encode_message(message: Message) -> bytes:
     """Write a whole message, envelope included; lengths are computed, whatever the envelope says."""
     header = message.header
-    body = _write_request_digest(message.request_digest) + _write_body(message.body)
+    body = _write_request_digest(message.request_digest) + write_body(message.body)
     octets = b"".join(
         (
             _HEADER.pack(
@@ -361,30 +218,6 @@ def encode_message(message: Message) -> bytes:
         )
     )
     return encode_envelope(replace(message.envelope, message_length=len(octets))) + octets
-
-
-def _write_body(body: Body) -> bytes:
-    match body:
-        case ResolutionRequest(handle, indexes, types):
-            return write_text(handle) + write_list(map(write_u32, indexes)) + write_list(map(write_text, types))
-        case SiteInfoRequest(handle):
-            return write_text(handle)
-        case ResolutionResponse(handle, values):
-            return write_text(handle) + write_list(map(encode_value, values))
-        case SiteInfoResponse(site):
-            return encode_site(site)
-        case ErrorResponse(text, None):
-            return write_text(text)
-        case ErrorResponse(text, indexes):
-            return write_text(text) + write_list(map(write_u32, indexes or ()))
-        case ReferralResponse(handle, None):
-            return write_text(handle)
-        case ReferralResponse(handle, values):
-            return write_text(handle) + write_list(map(encode_value, values or ()))
-        case ChallengeResponse(nonce):
-            return write_bytes(nonce)
-        case OtherBody(octets):
-            return octets
 
 
 def _write_request_digest(digest: RequestDigest | None) -> bytes:
@@ -410,22 +243,6 @@ def _write_credential(credential: Credential | None) -> bytes:
     )
 
 
-# --- belonging together ----------------------------------------------------------------------------------
-
-
-def digest_request(octets: bytes, algorithm: str) -> bytes:
-    """Return the digest of a request's header and body, as responses carry it.
-
-    Args:
-        octets: the whole request, envelope and credential included.
-        algorithm: ``MD5``, ``SHA-1`` or ``SHA-256``.
-
-    Raises:
-        MessageFormatError: the octets are too short for what their header announces.
-    """
-    return _HASHES[algorithm](header_and_body(octets), usedforsecurity=False).digest()
-
-
 def header_and_body(octets: bytes) -> bytes:
     """Return the part of a message that digests and signatures cover.
 
@@ -439,61 +256,3 @@ def header_and_body(octets: bytes) -> bytes:
     if end > len(octets):
         raise MessageFormatError("body is longer than its message")
     return octets[ENVELOPE_SIZE:end]
-
-
-def digest_algorithm_of(version: tuple[int, int]) -> str:
-    """Return the digest algorithm that a server of ``version`` uses for request digests."""
-    if is_older(version, _DIGEST_SINCE):
-        return "MD5"
-    return "SHA-1" if is_older(version, _SHA256_SINCE) else "SHA-256"
-
-
-def check_answer(request: Message, request_octets: bytes, response: Message, now: float) -> None:
-    """Check that ``response`` is an answer to ``request``.
-
-    Args:
-        request: what was asked.
-        request_octets: the same as it went out.
-        response: what came back.
-        now: seconds since 1970.
-
-    Raises:
-        MessageFormatError: another request id, operation or handle, expired, or a request digest that was
-            asked for and is missing or wrong.
-    """
-    code = response.code
-    if code is ResponseCode.NONE:
-        raise MessageFormatError("a request came back in place of a response")
-    unreadable = response.envelope.request_id == UNREADABLE_REQUEST_ID and code not in (
-        ResponseCode.SUCCESS,
-        ResponseCode.HANDLE_NOT_FOUND,
-        ResponseCode.VALUES_NOT_FOUND,
-        ResponseCode.SERVICE_REFERRAL,
-        ResponseCode.PREFIX_REFERRAL,
-    )
-    if unreadable:
-        return  # the server could not parse the request, so it cannot name it either
-    if response.envelope.request_id != request.envelope.request_id:
-        raise MessageFormatError("answer to another request")
-    if response.header.opcode != request.header.opcode:
-        raise MessageFormatError(f"answer to operation {response.header.opcode.name}")
-    if response.header.is_expired(now):
-        raise MessageFormatError("expired answer")
-    _check_request_digest(request, request_octets, response)
-    if (
-        isinstance(response.body, ResolutionResponse)
-        and isinstance(request.body, ResolutionRequest)
-        and response.body.handle != request.body.handle
-        and fold_ascii(response.body.handle) != fold_ascii(request.body.handle)
-    ):
-        raise MessageFormatError(f"answer about another handle, {response.body.handle!r}")
-
-
-def _check_request_digest(request: Message, request_octets: bytes, response: Message) -> None:
-    digest = response.request_digest
-    if digest is None:
-        if request.header.op_flags & OpFlag.REQUEST_DIGEST:
-            raise MessageFormatError("answer lacks the digest of the request")
-        return
-    if not hmac.compare_digest(digest.digest, digest_request(request_octets, digest.algorithm)):
-        raise MessageFormatError("answer carries the digest of another request")

@@ -42,7 +42,9 @@ def namespace_of(values: Iterable[HandleValue]) -> Namespace | None:
     One that cannot be read counts as absent, as deployed software has it: a typing error of an operator
     must not take a prefix down.
     """
-    found = sorted((value for value in values if value.type.upper() == NAMESPACE_TYPE), key=lambda value: value.index)
+    found = sorted(
+        (value for value in values if value.type.upper() == NAMESPACE_TYPE), key=lambda value: value.index
+    )
     for value in found:
         if not value.data.strip():
             continue

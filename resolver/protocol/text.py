@@ -18,7 +18,13 @@ _CONTINUATION = rb"[\x80-\xbf]"
 # Laid out like UTF-8 with up to six octets, over-long forms excluded.
 _UTF8_SHAPED = re.compile(
     rb"(?:[\x00-\x7f]"
-    rb"|[\xc2-\xdf]" + _CONTINUATION + rb"|\xe0[\xa0-\xbf]" + _CONTINUATION + rb"|[\xe1-\xef]" + _CONTINUATION + rb"{2}"
+    rb"|[\xc2-\xdf]"
+    + _CONTINUATION
+    + rb"|\xe0[\xa0-\xbf]"
+    + _CONTINUATION
+    + rb"|[\xe1-\xef]"
+    + _CONTINUATION
+    + rb"{2}"
     rb"|\xf0[\x90-\xbf]" + _CONTINUATION + rb"{2}|[\xf1-\xf7]" + _CONTINUATION + rb"{3}"
     rb"|\xf8[\x88-\xbf]" + _CONTINUATION + rb"{3}|[\xf9-\xfb]" + _CONTINUATION + rb"{4}"
     rb"|\xfc[\x84-\xbf]" + _CONTINUATION + rb"{4}|\xfd" + _CONTINUATION + rb"{5})*"

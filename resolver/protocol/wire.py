@@ -12,7 +12,15 @@ from typing import TypeVar
 
 from resolver.errors import MessageFormatError
 
-__all__ = ["MAX_LIST_LENGTH", "Cursor", "write_bytes", "write_list", "write_reference", "write_text", "write_u32"]
+__all__ = [
+    "MAX_LIST_LENGTH",
+    "Cursor",
+    "write_bytes",
+    "write_list",
+    "write_reference",
+    "write_text",
+    "write_u32",
+]
 
 _U16 = struct.Struct("!H")
 _U32 = struct.Struct("!I")
@@ -46,7 +54,9 @@ class Cursor:
         """Return the next ``count`` octets."""
         start, end = self.position, self.position + count
         if count < 0 or end > self._end:
-            raise MessageFormatError(f"{count} octets announced at offset {start}, {self._end - start} are there")
+            raise MessageFormatError(
+                f"{count} octets announced at offset {start}, {self._end - start} are there"
+            )
         self.position = end
         return self._octets[start:end]
 
@@ -70,7 +80,9 @@ class Cursor:
         """Read a length and that many octets."""
         length = self.i32()
         if length < 0 or (limit is not None and length > limit):
-            raise MessageFormatError(f"length {length} before offset {self.position} is not within 0..{limit or self.remaining}")
+            raise MessageFormatError(
+                f"length {length} before offset {self.position} is not within 0..{limit or self.remaining}"
+            )
         return self.take(length)
 
     def text(self, limit: int | None = None) -> str:
@@ -80,11 +92,15 @@ class Cursor:
         """
         return self.octets(limit).decode("utf-8", "replace")
 
-    def list_of(self, read: Callable[[Cursor], Item], smallest: int, limit: int = MAX_LIST_LENGTH) -> tuple[Item, ...]:
+    def list_of(
+        self, read: Callable[[Cursor], Item], smallest: int, limit: int = MAX_LIST_LENGTH
+    ) -> tuple[Item, ...]:
         """Read a count and that many items, each of which takes at least ``smallest`` octets."""
         count = self.i32()
         if not 0 <= count <= limit or count * smallest > self.remaining:
-            raise MessageFormatError(f"list of {count} items at offset {self.position}, {self.remaining} octets are there")
+            raise MessageFormatError(
+                f"list of {count} items at offset {self.position}, {self.remaining} octets are there"
+            )
         return tuple([read(self) for _ in range(count)])
 
     def expect_end(self, what: str) -> None:

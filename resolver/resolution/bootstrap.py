@@ -65,7 +65,9 @@ def registry_from_records(records: Sequence[HandleRecord]) -> Registry:
     return Registry(sites, tuple(_keys_in(trust_root)), namespace_of(root.values), by_handle)
 
 
-def _drive_offline(conversation: Conversation[tuple[Site, ...]], records: Mapping[str, HandleRecord]) -> tuple[Site, ...]:
+def _drive_offline(
+    conversation: Conversation[tuple[Site, ...]], records: Mapping[str, HandleRecord]
+) -> tuple[Site, ...]:
     try:
         step = next(conversation)
         while True:
@@ -158,7 +160,12 @@ def _shipped_site(shown: dict[str, Any], keys: Mapping[str, bytes]) -> Site:
             where, *purposes = text.split()
             protocol, _, port = where.partition("/")
             interfaces.append(
-                {"protocol": protocol, "port": int(port), "query": "query" in purposes, "admin": "admin" in purposes}
+                {
+                    "protocol": protocol,
+                    "port": int(port),
+                    "query": "query" in purposes,
+                    "admin": "admin" in purposes,
+                }
             )
         servers.append(
             {

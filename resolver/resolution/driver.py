@@ -13,16 +13,31 @@ from dataclasses import dataclass, field, replace
 
 from resolver.errors import ResolverError, ServiceNotFoundError, UpstreamError
 from resolver.model.site import Transport
+from resolver.protocol.bodies import ResolutionRequest
 from resolver.protocol.codes import OpCode, OpFlag
 from resolver.protocol.envelope import HIGHEST_VERSION, Envelope
-from resolver.protocol.message import Header, Message, ResolutionRequest, check_answer, decode_message, encode_message
+from resolver.protocol.matching import check_answer
+from resolver.protocol.message import Header, Message, decode_message, encode_message
 from resolver.resolution.bootstrap import Registry
 from resolver.resolution.selection import HealthTable, plan_candidates
-from resolver.resolution.steps import Answer, Ask, Candidate, Conversation, Event, Failed, Fetch, Fetched, Heard, Plan, Question, Quiet
+from resolver.resolution.steps import (
+    Answer,
+    Ask,
+    Candidate,
+    Conversation,
+    Event,
+    Failed,
+    Fetch,
+    Fetched,
+    Heard,
+    Plan,
+    Question,
+    Quiet,
+)
 from resolver.tasks import Background
 from resolver.transport.network import Network
 
-__all__ = ["MAX_EXCHANGES", "Budget", "Driver"]
+__all__ = ["MAX_EXCHANGES", "Budget", "Driver", "Trace", "TraceEntry"]
 
 MAX_EXCHANGES = 40
 """Questions that one visitor's request may cause, whatever records refer to; nothing refills it."""
@@ -39,6 +54,30 @@ class _Exchanges:
 
 
 @dataclass(frozen=True, slots=True)
+class TraceEntry:
+    """One thing that happened on the way to an answer."""
+
+    at_s: float
+    """Seconds since the lookup began."""
+    depth: int
+    """0 for the handle itself, more for what was needed to find its service."""
+    handle: str
+    text: str
+
+
+@dataclass(slots=True)
+class Trace:
+    """What happened on the way to an answer, for whoever asks how a handle is resolved."""
+
+    entries: list[TraceEntry] = field(default_factory=list)
+    _began: float = field(default_factory=time.perf_counter)
+
+    def note(self, depth: int, handle: str, text: str) -> None:
+        """Add an entry."""
+        self.entries.append(TraceEntry(time.perf_counter() - self._began, depth, handle, text))
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """What is left for one lookup and for all that it needs on its way."""
 
@@ -48,11 +87,12 @@ class Budget:
     chain: tuple[str, ...] = ()
     """Cache keys whose lookups led here, outermost first."""
     exchanges: _Exchanges = field(default_factory=_Exchanges)
+    trace: Trace | None = None
 
     @classmethod
-    def start(cls, deadline_s: float) -> Budget:
+    def start(cls, deadline_s: float, trace: Trace | None = None) -> Budget:
         """Return a full budget that ends after ``deadline_s`` seconds."""
-        return cls(asyncio.get_running_loop().time() + deadline_s)
+        return cls(asyncio.get_running_loop().time() + deadline_s, trace=trace)
 
     def descend(self, key: str, depth: int) -> Budget:
         """Return the same budget for a lookup within this one.
@@ -97,7 +137,9 @@ class Driver:
         self._transports = tuple(transports)
         self._clock = clock
 
-    async def drive(self, conversation: Conversation[Answer], budget: Budget, infrastructure: Infrastructure) -> Answer:
+    async def drive(
+        self, conversation: Conversation[Answer], budget: Budget, infrastructure: Infrastructure
+    ) -> Answer:
         """Act on each step of ``conversation`` until it ends, and return how it ended.
 
         Raises:
@@ -144,7 +186,9 @@ class Driver:
             jitter=lambda: secrets.randbelow(1000) / 1000,
         )
 
-    async def _next_event(self, asked: set[asyncio.Task[Heard | Failed]], patience_s: float | None) -> Heard | Failed | Quiet:
+    async def _next_event(
+        self, asked: set[asyncio.Task[Heard | Failed]], patience_s: float | None
+    ) -> Heard | Failed | Quiet:
         done, _ = await asyncio.wait(asked, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
         if not done:
             return Quiet()
@@ -155,25 +199,35 @@ class Driver:
     async def _exchange(self, candidate: Candidate, question: Question, budget: Budget) -> Heard | Failed:
         """Ask one server; how it ends is a value, so that several may be asked side by side."""
         started = time.monotonic()
+        handle = question.handle.text
         try:
             budget.spend()
             message = await self._ask(candidate, question)
         except UpstreamError as error:
             self.health.failed(candidate, time.monotonic())
+            if budget.trace is not None:
+                budget.trace.note(budget.depth, handle, f"{candidate} failed: {error}")
             return Failed(candidate, error)
         except asyncio.CancelledError:
             # Somebody else was faster. If this one had its time, remember that it was not.
             if time.monotonic() - started > candidate.patience_s:
                 self.health.failed(candidate, time.monotonic())
             raise
-        self.health.answered(candidate, time.monotonic() - started)
+        elapsed_s = time.monotonic() - started
+        self.health.answered(candidate, elapsed_s)
+        if budget.trace is not None:
+            budget.trace.note(
+                budget.depth, handle, f"{candidate} answered {message.code.name} in {elapsed_s * 1000:.1f} ms"
+            )
         return Heard(candidate, message)
 
     async def _ask(self, candidate: Candidate, question: Question) -> Message:
         now = self._clock()
         request = self._request(candidate, question, now)
         octets = encode_message(request)
-        answer = await self._network.exchange(candidate.transport, candidate.address, candidate.interface.port, octets)
+        answer = await self._network.exchange(
+            candidate.transport, candidate.address, candidate.interface.port, octets
+        )
         message = decode_message(answer)
         check_answer(request, octets, message, now)
         return message
@@ -190,7 +244,9 @@ class Driver:
             flags |= OpFlag.CERTIFIED | OpFlag.REQUEST_DIGEST
         envelope = Envelope(
             # Software from before 2.1 calls itself 5.0, and no site speaks more than we suggest.
-            version=min(site.protocol_version, HIGHEST_VERSION) if site.protocol_version[0] < 5 else HIGHEST_VERSION,
+            version=min(site.protocol_version, HIGHEST_VERSION)
+            if site.protocol_version[0] < 5
+            else HIGHEST_VERSION,
             request_id=1 + secrets.randbelow(0x7FFF_FFFF),
             message_length=0,
         )

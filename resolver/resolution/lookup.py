@@ -28,8 +28,8 @@ from resolver.errors import (
 from resolver.model.handle import ROOT_HANDLE, Handle, fold_ascii
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.model.site import Site
+from resolver.protocol.bodies import ChallengeResponse, ErrorResponse, ReferralResponse, ResolutionResponse
 from resolver.protocol.codes import OpFlag, ResponseCode
-from resolver.protocol.message import ChallengeResponse, ErrorResponse, ReferralResponse, ResolutionResponse
 from resolver.protocol.sites import decode_site
 from resolver.protocol.text import strict_text
 from resolver.resolution.steps import (
@@ -99,7 +99,9 @@ def look_up(question: Question, registry_sites: tuple[Site, ...]) -> Conversatio
         UpstreamError: no server gave a real answer.
     """
     if question.recursion_count > RECURSION_LIMIT:
-        raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "too many lookups lead to one another")
+        raise ServiceNotFoundError(
+            question.handle.text, question.handle.prefix, "too many lookups lead to one another"
+        )
     if question.handle.is_global:
         return (yield from _ask_service(registry_sites, question, registry_sites))
 
@@ -126,7 +128,9 @@ def look_up(question: Question, registry_sites: tuple[Site, ...]) -> Conversatio
 def _prefix_record(question: Question, *, authoritative: bool) -> Conversation[tuple[HandleRecord, bool]]:
     handle = question.handle
     try:
-        fetched = yield from _fetch(handle.prefix_handle, question.recursion_count, authoritative=authoritative)
+        fetched = yield from _fetch(
+            handle.prefix_handle, question.recursion_count, authoritative=authoritative
+        )
     except ServiceNotFoundError as error:
         raise ServiceNotFoundError(handle.text, handle.prefix, error.reason) from error
     except HandleNotFoundError as error:
@@ -235,8 +239,12 @@ def _ask_service(
             case code, ChallengeResponse():
                 raise RefusedError(code, "the values may only be read after authentication")
             case code, _:
-                raise MessageFormatError(f"{heard.candidate} answered {code.name} with a body that does not go with it")
-    raise NoServerAnsweredError([(str(heard.candidate), MessageFormatError("one referral leads to the next without end"))])
+                raise MessageFormatError(
+                    f"{heard.candidate} answered {code.name} with a body that does not go with it"
+                )
+    raise NoServerAnsweredError(
+        [(str(heard.candidate), MessageFormatError("one referral leads to the next without end"))]
+    )
 
 
 def _answer(heard: Heard, record: HandleRecord) -> Answer:
@@ -262,7 +270,9 @@ def _referred_sites(
         sites = yield from sites_of(fetched.record, wanted[0], registry_sites, question.recursion_count)
         if sites:
             return sites
-    raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "a server referred to a service without sites")
+    raise ServiceNotFoundError(
+        question.handle.text, question.handle.prefix, "a server referred to a service without sites"
+    )
 
 
 def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[Heard]:
@@ -304,4 +314,8 @@ def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[He
 
 def _without(waiting: list[Candidate], refused: Candidate) -> list[Candidate]:
     """Leave out the other interfaces of a server that has given its opinion."""
-    return [candidate for candidate in waiting if (candidate.site, candidate.server) != (refused.site, refused.server)]
+    return [
+        candidate
+        for candidate in waiting
+        if (candidate.site, candidate.server) != (refused.site, refused.server)
+    ]

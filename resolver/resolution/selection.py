@@ -153,7 +153,9 @@ def _estimate(health: Health) -> float:
     return UNKNOWN_RTT_S if health.rtt_s is None else health.rtt_s
 
 
-def _ways_to(site: Site, handle: Handle, transports: Sequence[Transport], health: HealthTable) -> list[Candidate]:
+def _ways_to(
+    site: Site, handle: Handle, transports: Sequence[Transport], health: HealthTable
+) -> list[Candidate]:
     server = responsible_server(site, handle)
     if server is None:
         return []

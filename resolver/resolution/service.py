@@ -27,7 +27,7 @@ from resolver.model.namespace import Namespace
 from resolver.model.record import HandleRecord
 from resolver.observe import Observer
 from resolver.protocol.namespaces import namespace_of
-from resolver.resolution.driver import Budget, Driver
+from resolver.resolution.driver import Budget, Driver, Trace
 from resolver.resolution.lookup import look_up
 from resolver.resolution.steps import Answer, Fetch, Fetched, Question
 from resolver.tasks import Background
@@ -101,7 +101,9 @@ class Resolver:
         self._clock = clock
         self._observer = observer or Observer()
         self._flights: SingleFlight[Entry] = SingleFlight(background, self._observer)
-        self._failures: MemoryCache[tuple[float, UpstreamError]] = MemoryCache(MAX_REMEMBERED_FAILURES, 16 * 2**20)
+        self._failures: MemoryCache[tuple[float, UpstreamError]] = MemoryCache(
+            MAX_REMEMBERED_FAILURES, 16 * 2**20
+        )
         self._prefetching: set[str] = set()
 
     @property
@@ -109,7 +111,14 @@ class Resolver:
         """Lookups under way."""
         return len(self._flights)
 
-    async def resolve(self, handle: Handle, *, authoritative: bool = False, public_only: bool = True) -> Resolved:
+    async def resolve(
+        self,
+        handle: Handle,
+        *,
+        authoritative: bool = False,
+        public_only: bool = True,
+        trace: Trace | None = None,
+    ) -> Resolved:
         """Return the record of ``handle``.
 
         Args:
@@ -117,6 +126,7 @@ class Resolver:
             authoritative: ask a primary server, whatever is remembered, and remember its answer instead.
             public_only: whether the server should leave out what the public may not read; if not, and
                 there is such a value, it refuses. Never answered from memory.
+            trace: where to note what happens on the way.
 
         Raises:
             HandleNotFoundError: there is no such handle; as ``ServiceNotFoundError``, no such prefix.
@@ -126,9 +136,9 @@ class Resolver:
         """
         if not public_only:
             question = Question(handle, authoritative=authoritative, public_only=False)
-            return self._resolved(handle, await self._look_up(question, Budget.start(self._deadline_s)), stale=False)
+            return self._resolved(handle, await self._look_up(question, self._budget(trace)), stale=False)
         if authoritative:
-            return await self._resolve_anew(handle)
+            return await self._resolve_anew(handle, trace)
         key = handle.cache_key
         cached = await self._cache.get(key)
         if cached is not None and cached.freshness == "fresh":
@@ -138,22 +148,30 @@ class Resolver:
         if cached is None:
             if failure is not None:
                 raise failure
-            return self._resolved(handle, await self._flights.run(key, lambda: self._fetch(handle)), stale=False)
+            entry = await self._flights.run(key, lambda: self._fetch(handle, budget=self._budget(trace)))
+            return self._resolved(handle, entry, stale=False)
         if failure is not None:
             return self._stale(handle, cached.entry, "error")
         return await self._resolve_expired(handle, cached.entry)
 
-    async def _resolve_anew(self, handle: Handle) -> Resolved:
+    def _budget(self, trace: Trace | None = None) -> Budget:
+        return Budget.start(self._deadline_s, trace)
+
+    async def _resolve_anew(self, handle: Handle, trace: Trace | None) -> Resolved:
         flight = f"auth {handle.cache_key}"
         # What another visitor asked for a moment ago may be from before the change this one wants to see.
         await self._flights.settle(flight)
-        entry = await self._flights.run(flight, lambda: self._fetch(handle, authoritative=True))
+        entry = await self._flights.run(
+            flight, lambda: self._fetch(handle, authoritative=True, budget=self._budget(trace))
+        )
         return self._resolved(handle, entry, stale=False)
 
     async def _resolve_expired(self, handle: Handle, old: Entry) -> Resolved:
         try:
             async with asyncio.timeout(STALE_TIMER_S):
-                entry = await self._flights.run(handle.cache_key, lambda: self._fetch(handle))
+                entry = await self._flights.run(
+                    handle.cache_key, lambda: self._fetch(handle, budget=self._budget())
+                )
         except TimeoutError:
             return self._stale(handle, old, "timeout")
         except UpstreamError:
@@ -191,7 +209,7 @@ class Resolver:
         ):
             key = handle.cache_key
             self._prefetching.add(key)
-            task = self._flights.start(key, lambda: self._fetch(handle))
+            task = self._flights.start(key, lambda: self._fetch(handle, budget=self._budget()))
             task.add_done_callback(lambda task: self._prefetched(key, task))
 
     def _prefetched(self, key: str, task: asyncio.Task[Entry]) -> None:
@@ -200,13 +218,12 @@ class Resolver:
 
     # --- asking the network ------------------------------------------------------------------------------
 
-    async def _fetch(self, handle: Handle, *, authoritative: bool = False, budget: Budget | None = None) -> Entry:
+    async def _fetch(self, handle: Handle, *, budget: Budget, authoritative: bool = False) -> Entry:
         """Look ``handle`` up, remember the outcome, and return it."""
         key = handle.cache_key
         begun_at = self._clock()
-        question = Question(handle, authoritative, recursion_count=budget.depth if budget else 0)
         try:
-            entry = await self._look_up(question, budget or Budget.start(self._deadline_s))
+            entry = await self._look_up(Question(handle, authoritative, recursion_count=budget.depth), budget)
         except UpstreamError as error:
             if handle.is_global:
                 self._observer.registry_lookup("failed")
@@ -233,13 +250,17 @@ class Resolver:
             return Absence(self._clock(), self._lifetimes.prefix_absence, error.prefix, error.reason)
         except HandleNotFoundError:
             lifetimes = self._lifetimes
-            lifetime_s = lifetimes.prefix_absence if question.handle.is_prefix_handle else lifetimes.handle_absence
+            lifetime_s = (
+                lifetimes.prefix_absence if question.handle.is_prefix_handle else lifetimes.handle_absence
+            )
             return Absence(self._clock(), lifetime_s)
         return self._entry(answer)
 
     def _entry(self, answer: Answer) -> CachedRecord:
         now = self._clock()
-        record = HandleRecord(answer.record.handle, tuple(value for value in answer.record.values if value.is_public))
+        record = HandleRecord(
+            answer.record.handle, tuple(value for value in answer.record.values if value.is_public)
+        )
         # A record without values is a kind of absence: its owner may be about to fill it.
         longest_s = self._lifetimes.record_max if record.values else self._lifetimes.handle_absence
         lifetime_s = min(longest_s, record.lifetime_s(now, longest_s))
@@ -251,11 +272,15 @@ class Resolver:
         handle, key = step.handle, step.handle.cache_key
         deeper = budget.descend(key, step.recursion_count)
         if step.authoritative:
-            entry = await self._flights.run(f"auth {key}", lambda: self._fetch(handle, authoritative=True, budget=deeper))
+            entry = await self._flights.run(
+                f"auth {key}", lambda: self._fetch(handle, authoritative=True, budget=deeper)
+            )
             return self._fetched(handle, entry)
         cached = await self._cache.get(key)
         if cached is not None and cached.freshness == "fresh":
             self._maybe_prefetch(handle, cached)
+            if deeper.trace is not None:
+                deeper.trace.note(deeper.depth, handle.text, "remembered")
             return self._fetched(handle, cached.entry)
         try:
             failure = self._remembered_failure(key)

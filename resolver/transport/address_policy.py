@@ -62,7 +62,27 @@ _FIRST_UNPRIVILEGED_PORT = 1024
 # Services that must not be talked to by accident: what browsers refuse above 1023 (WHATWG Fetch, "bad
 # ports"), and databases and control planes that often trust their network.
 _REFUSED_PORTS = frozenset(
-    {1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080}
+    {
+        1719,
+        1720,
+        1723,
+        2049,
+        3659,
+        4045,
+        4190,
+        5060,
+        5061,
+        6000,
+        6566,
+        6665,
+        6666,
+        6667,
+        6668,
+        6669,
+        6679,
+        6697,
+        10080,
+    }
     | {2375, 2376, 3306, 5432, 6379, 6443, 9200, 9300, 10250, 11211, 27017}
 )
 
@@ -84,7 +104,10 @@ class AddressPolicy:
         if any(reached in network for network in _NO_UNICAST if network.version == reached.version):
             raise AddressRefusedError(f"{address} is no address of a single server")
         if not self.allow_private and any(
-            target in network for target in (address, reached) for network in _REFUSED_NETWORKS if network.version == target.version
+            target in network
+            for target in (address, reached)
+            for network in _REFUSED_NETWORKS
+            if network.version == target.version
         ):
             raise AddressRefusedError(f"{address} is not a public address; allow-private-addresses is off")
         if port in _REFUSED_PORTS or (port < _FIRST_UNPRIVILEGED_PORT and port not in _WEB_PORTS):

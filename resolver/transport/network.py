@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import time
 
-from resolver.errors import AddressRefusedError, LookupTimeoutError, MessageFormatError, TransportError, UpstreamError
+from resolver.errors import (
+    AddressRefusedError,
+    LookupTimeoutError,
+    MessageFormatError,
+    TransportError,
+    UpstreamError,
+)
 from resolver.model.site import IPAddress, Transport
 from resolver.observe import Observer
 from resolver.transport.address_policy import AddressPolicy
@@ -12,6 +18,7 @@ from resolver.transport.tcp import TcpTransport
 from resolver.transport.udp import UdpTransport
 
 __all__ = ["Network"]
+
 
 class Network:
     """Sends one message to one server and returns what comes back."""
@@ -29,7 +36,9 @@ class Network:
         self._tcp = tcp or TcpTransport()
         self._observer = observer or Observer()
 
-    async def exchange(self, transport: Transport, address: IPAddress | None, port: int, message: bytes) -> bytes:
+    async def exchange(
+        self, transport: Transport, address: IPAddress | None, port: int, message: bytes
+    ) -> bytes:
         """Send ``message`` to ``address`` and return the whole message that answers it.
 
         Raises:

@@ -17,7 +17,9 @@ EXCHANGE_TIMEOUT_S = 4.0
 class TcpTransport:
     """Exchanges messages by TCP."""
 
-    def __init__(self, connect_timeout_s: float = CONNECT_TIMEOUT_S, timeout_s: float = EXCHANGE_TIMEOUT_S) -> None:
+    def __init__(
+        self, connect_timeout_s: float = CONNECT_TIMEOUT_S, timeout_s: float = EXCHANGE_TIMEOUT_S
+    ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = timeout_s
 
@@ -34,7 +36,11 @@ class TcpTransport:
         except TimeoutError as error:
             raise LookupTimeoutError(f"tcp: no answer within {self._timeout_s:.1f} s") from error
         except (OSError, EOFError) as error:
-            reason = "connection closed in the middle" if isinstance(error, EOFError) else error.strerror or repr(error)
+            reason = (
+                "connection closed in the middle"
+                if isinstance(error, EOFError)
+                else error.strerror or repr(error)
+            )
             raise TransportError(f"tcp: {reason}") from error
 
     async def _converse(self, address: IPAddress, port: int, message: bytes) -> bytes:

@@ -96,7 +96,9 @@ class _Inbox:
             if whole is not None:
                 self.answer.set_result(whole)
             elif self._pieces.expected > MAX_PIECES:
-                self.answer.set_exception(TransportError(f"udp: the answer takes {self._pieces.expected} datagrams"))
+                self.answer.set_exception(
+                    TransportError(f"udp: the answer takes {self._pieces.expected} datagrams")
+                )
             elif self._pieces.near_misses > MAX_NEAR_MISSES:
                 self.answer.set_exception(TransportError("udp: forged answers arrive"))
 

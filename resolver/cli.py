@@ -1,0 +1,217 @@
+"""The command line: ``serve``, ``demo``, ``dig``, ``check-config`` and ``healthcheck``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from resolver.config import ENVIRON_PREFIX, Settings, option_name, read_settings
+from resolver.errors import SettingsError
+
+__all__ = ["main"]
+
+EXIT_NOT_FOUND = 1
+EXIT_FAILED = 2
+HEALTH_TIMEOUT_S = 3.0
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Failure(click.ClickException):
+    """An error of ours, told in one line."""
+
+    exit_code = EXIT_FAILED
+
+    def format_message(self) -> str:
+        return self.message
+
+
+def _settings_options(command: Command) -> Command:
+    """Add an option for every setting."""
+    for field in reversed(dataclasses.fields(Settings)):
+        default = _shown_default(field)
+        text = f"{field.metadata['help']} {f'[{default}]' if default else ''}"
+        flag = isinstance(field.default, bool)
+        name = option_name(field.name)
+        declared = f"--{name}/--no-{name}" if flag else f"--{name}"
+        command = click.option(
+            declared, field.name, default=None, help=text, metavar=None if flag else "VALUE"
+        )(command)
+    config = click.option(
+        "--config",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        envvar=f"{ENVIRON_PREFIX}CONFIG",
+        help="A TOML file with settings by the names of these options.",
+    )
+    return config(command)
+
+
+def _shown_default(field: dataclasses.Field[Any]) -> str:
+    if isinstance(field.default, bool):
+        return ""
+    return dict(Settings().shown())[option_name(field.name)]
+
+
+def _read(config: Path | None, options: dict[str, Any]) -> Settings:
+    try:
+        return read_settings(options, os.environ, config)
+    except SettingsError as error:
+        raise _Failure(str(error)) from error
+
+
+def _start_logging(settings: Settings) -> None:
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+    logging.captureWarnings(capture=True)
+
+
+def _run(work: Coroutine[Any, Any, Any]) -> Any:
+    from resolver.web.server import new_event_loop
+
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            return runner.run(work)
+    except SettingsError as error:
+        raise _Failure(str(error)) from error
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="handle-resolver", message="handle-resolver %(version)s")
+def main() -> None:
+    """Resolve handles of the Handle System over HTTP.
+
+    Every option of serve is also an environment variable, RESOLVER_<NAME>, and a key of the TOML file that
+    --config names; an option counts before the environment, the environment before the file.
+    """
+
+
+@main.command()
+@_settings_options
+def serve(config: Path | None, **options: Any) -> None:
+    """Run the proxy."""
+    settings = _read(config, options)
+    _start_logging(settings)
+    from resolver.web.server import bind, serve
+
+    try:
+        public = bind(settings.host, settings.port, "the public listener")
+        admin = bind(settings.admin_host, settings.admin_port, "the admin listener")
+    except SettingsError as error:
+        raise _Failure(str(error)) from error
+
+    def announce() -> None:
+        click.echo(f"Resolving on {_url(public)}, metrics and health on {_url(admin)}")
+
+    _run(serve(settings, public, admin, announce=announce))
+
+
+@main.command()
+@click.option(
+    "--records",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="A folder with network.json and records, in place of the sample network.",
+)
+@_settings_options
+def demo(config: Path | None, records: Path | None, **options: Any) -> None:
+    """Run the proxy over a handle network of its own, on loopback.
+
+    One registry and several services, with sample records, speaking the real protocol. Needs neither
+    internet nor Redis. Not for production.
+    """
+    options["allow_private_addresses"] = True
+    settings = _read(config, options)
+    _start_logging(settings)
+    from resolver.demo.run import run_demo
+
+    _run(run_demo(settings, records))
+
+
+@main.command()
+@click.argument("handle")
+@click.option("--json", "as_json", is_flag=True, help="Print the record as the API gives it.")
+@click.option("--trace", is_flag=True, help="Print who was asked on the way, and how long it took.")
+@click.option("--auth", is_flag=True, help="Ask the primary server.")
+@click.option(
+    "--type", "types", multiple=True, metavar="TYPE", help="Only values of this type; may be repeated."
+)
+@click.option(
+    "--index",
+    "indexes",
+    multiple=True,
+    type=int,
+    metavar="N",
+    help="Only the value with this index; may be repeated.",
+)
+@_settings_options
+def dig(config: Path | None, handle: str, **options: Any) -> None:
+    """Resolve HANDLE and print its record.
+
+    The exit status is 0 if it was found, 1 if it does not exist, 2 if nobody could tell.
+    """
+    own = {name: options.pop(name) for name in ("as_json", "trace", "auth", "types", "indexes")}
+    settings = _read(config, options)
+    logging.basicConfig(level="ERROR", format="%(message)s")
+    from resolver.dig import run_dig
+
+    sys.exit(_run(run_dig(settings, handle, **own)))
+
+
+@main.command("check-config")
+@_settings_options
+def check_config(config: Path | None, **options: Any) -> None:
+    """Print the settings in force, and whether they can be used."""
+    settings = _read(config, options)
+    width = max(len(name) for name, _ in settings.shown())
+    for name, value in settings.shown():
+        click.echo(f"{name:<{width}}  {value}")
+    from prometheus_client import CollectorRegistry
+
+    from resolver.resolution.assembly import assemble
+    from resolver.telemetry import Metrics
+
+    try:
+        assemble(settings, Metrics(CollectorRegistry(), ""))
+    except SettingsError as error:
+        raise _Failure(str(error)) from error
+
+
+@main.command()
+@_settings_options
+def healthcheck(config: Path | None, **options: Any) -> None:
+    """Ask the admin listener whether the proxy is ready; exit with 0 if it is, else with 1."""
+    settings = _read(config, options)
+    import http.client
+
+    # A listener on all addresses is asked on loopback.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.admin_host, settings.admin_host)  # noqa: S104
+    connection = http.client.HTTPConnection(host, settings.admin_port, timeout=HEALTH_TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        answer = connection.getresponse()
+        text = answer.read(10_000).decode("utf-8", "replace").strip()
+    except (OSError, http.client.HTTPException) as error:
+        click.echo(f"no answer from {host}:{settings.admin_port}: {error}", err=True)
+        sys.exit(1)
+    finally:
+        with contextlib.suppress(OSError):
+            connection.close()
+    click.echo(text, err=answer.status != 200)
+    sys.exit(0 if answer.status == 200 else 1)
+
+
+def _url(listener: Any) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}"

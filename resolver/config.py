@@ -1,0 +1,312 @@
+"""Settings: what an operator may choose, each with a default that works.
+
+Each field of ``Settings`` is an option of ``serve`` (``--cache-max-ttl``), an environment variable
+(``RESOLVER_CACHE_MAX_TTL``) and a key of the TOML file (``cache-max-ttl``); they count in that order. This
+module is the only one that knows these names. A value that cannot be used stops the start and is named in
+the way it was given.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import ipaddress
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from resolver.errors import SettingsError
+from resolver.model.site import Transport
+
+__all__ = ["ENVIRON_PREFIX", "Network", "Settings", "field_of", "option_name", "read_settings"]
+
+ENVIRON_PREFIX = "RESOLVER_"
+MAX_CONFIG_OCTETS = 1024 * 1024
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Parse = Callable[[Any], Any]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("must be text")  # noqa: TRY004 - all parsers fail in one way
+    return value.strip()
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    folded = _text(value).lower()
+    if folded in {"1", "true", "yes", "on"}:
+        return True
+    if folded in {"0", "false", "no", "off", ""}:
+        return False
+    raise ValueError("must be true or false")
+
+
+def _whole(low: int, high: int) -> Parse:
+    def parse(value: Any) -> int:
+        if isinstance(value, bool) or not re.fullmatch(r"\d{1,15}", str(value).strip()):
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        number = int(str(value).strip())
+        if not low <= number <= high:
+            raise ValueError(f"must be from {low} to {high}")
+        return number
+
+    return parse
+
+
+def _seconds(low: float, high: float) -> Parse:
+    def parse(value: Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError("must be a number of seconds") from None
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError(f"must be from {low:g} to {high:g} seconds")
+        return number
+
+    return parse
+
+
+def _items(value: Any) -> list[str]:
+    items = value if isinstance(value, list | tuple) else _text(value).split(",")
+    return [_text(item) for item in items if _text(item)]
+
+
+def _transports(value: Any) -> tuple[Transport, ...]:
+    names = _items(value)
+    known = ", ".join(transport.name.lower() for transport in Transport)
+    try:
+        found = tuple(dict.fromkeys(Transport[name.upper()] for name in names))
+    except KeyError as error:
+        raise ValueError(f"{error.args[0].lower()!r} is none of {known}") from None
+    if not found:
+        raise ValueError(f"must name at least one of {known}")
+    return found
+
+
+def _networks(value: Any) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(item, strict=False) for item in _items(value))
+
+
+def _schemes(value: Any) -> tuple[str, ...]:
+    schemes = tuple(item.lower().rstrip(":") for item in _items(value))
+    for scheme in schemes:
+        if not re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme):
+            raise ValueError(f"{scheme!r} is no URI scheme")
+        if scheme in {"javascript", "data", "vbscript", "file", "blob", "view-source", "about"}:
+            raise ValueError(
+                f"{scheme}: must never be redirected to, it runs or reads something on the visitor's side"
+            )
+    return schemes
+
+
+def _file(value: Any) -> Path | None:
+    text = _text(value)
+    if not text:
+        return None
+    path = Path(text)
+    if not path.is_file():
+        raise ValueError("there is no such file")
+    return path
+
+
+def _folder(value: Any) -> Path | None:
+    text = _text(value)
+    if not text:
+        return None
+    path = Path(text)
+    if not path.is_dir():
+        raise ValueError("there is no such folder")
+    return path
+
+
+def _base_url(value: Any) -> str:
+    text = _text(value).rstrip("/")
+    if text and not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[A-Za-z0-9.\-_~/]*)?", text):
+        raise ValueError("must be like https://hdl.example.org")
+    return text
+
+
+def _redis_url(value: Any) -> str:
+    text = _text(value)
+    if text and not re.match(r"(rediss?|unix)://", text):
+        raise ValueError("must begin with redis://, rediss:// or unix://")
+    return text
+
+
+def _one_of(*choices: str) -> Parse:
+    def parse(value: Any) -> str:
+        text = _text(value).lower()
+        if text not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+def _setting(default: Any, parse: Parse, text: str, shown: str | None = None) -> Any:
+    return dataclasses.field(default=default, metadata={"parse": parse, "help": text, "shown": shown})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is in force. Durations are in seconds."""
+
+    host: str = _setting("127.0.0.1", _text, "Address of the public listener.")
+    port: int = _setting(8000, _whole(0, 65535), "Port of the public listener; 0 takes any that is free.")
+    admin_host: str = _setting("127.0.0.1", _text, "Address of the admin listener: metrics, health, cache.")
+    admin_port: int = _setting(8001, _whole(0, 65535), "Port of the admin listener.")
+    workers: int = _setting(1, _whole(1, 256), "Processes that share the public port.")
+    base_url: str = _setting(
+        "",
+        _base_url,
+        "Public address, such as https://hdl.example.org; without it links use the Host of each request.",
+    )
+    bootstrap: Path | None = _setting(
+        None,
+        _file,
+        "A bootstrap_handles file that says where resolution begins.",
+        "shipped data of the Global Handle Registry",
+    )
+    allow_private_addresses: bool = _setting(
+        False, _flag, "Ask handle servers on loopback, private and link-local addresses too."
+    )
+    transports: tuple[Transport, ...] = _setting(
+        (Transport.UDP, Transport.TCP, Transport.HTTP),
+        _transports,
+        "How handle servers are asked, in order of preference.",
+    )
+    deadline: float = _setting(8.0, _seconds(0.1, 60), "Time for one lookup, retries included.")
+    redis: str = _setting(
+        "", _redis_url, "Redis that workers and replicas share, such as redis://localhost:6379/0.", "none"
+    )
+    cache_max_ttl: float = _setting(
+        3600.0, _seconds(0, 172800), "Longest time a record is kept without asking again."
+    )
+    cache_size: int = _setting(100_000, _whole(0, 100_000_000), "Records kept in the memory of each worker.")
+    cache_bytes: int = _setting(128 * 2**20, _whole(0, 2**40), "Octets that these records may take.")
+    stale_max: float = _setting(
+        86400.0,
+        _seconds(0, 2_592_000),
+        "How long past its time a record may stand in for a failing upstream.",
+    )
+    not_found_ttl: float = _setting(
+        30.0, _seconds(0, 3600), "How long a handle that does not exist is believed not to."
+    )
+    prefix_not_found_ttl: float = _setting(
+        300.0, _seconds(0, 3600), "The same for a prefix that is not registered."
+    )
+    failure_ttl: float = _setting(5.0, _seconds(0, 300), "How long a failed lookup is not tried again.")
+    trusted_proxies: tuple[Network, ...] = _setting(
+        (), _networks, "Networks of reverse proxies whose X-Forwarded headers are believed.", "none"
+    )
+    extra_schemes: tuple[str, ...] = _setting(
+        (), _schemes, "URI schemes to redirect to beside the usual ones.", "none"
+    )
+    templates: Path | None = _setting(
+        None, _folder, "A folder whose files replace shipped templates of the same name.", "shipped templates"
+    )
+    site_name: str = _setting("Handle resolver", _text, "What the pages call this service.")
+    contact: str = _setting(
+        "", _text, "E-mail address of whoever runs this resolver, shown on error pages.", "none"
+    )
+    log_level: str = _setting(
+        "info", _one_of("debug", "info", "warning", "error"), "Least severe messages that are logged."
+    )
+
+    def shown(self) -> list[tuple[str, str]]:
+        """Return each setting with its value as an operator would write it; passwords are left out."""
+        return [
+            (option_name(field.name), _shown(field, getattr(self, field.name)))
+            for field in dataclasses.fields(self)
+        ]
+
+
+def _shown(field: dataclasses.Field[Any], value: Any) -> str:
+    if value in (None, "", ()):
+        return str(field.metadata["shown"] or "")
+    match value:
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:g}"
+        case tuple():
+            return ",".join(item.name.lower() if isinstance(item, Transport) else str(item) for item in value)
+        case _:
+            return re.sub(r"(://[^/@]*:)[^/@]*@", r"\1***@", str(value))
+
+
+def option_name(field_name: str) -> str:
+    """Return ``cache-max-ttl`` for ``cache_max_ttl``."""
+    return field_name.replace("_", "-")
+
+
+def field_of(name: str) -> dataclasses.Field[Any]:
+    """Return the field of ``Settings`` with this name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return {field.name: field for field in dataclasses.fields(Settings)}[name]
+
+
+def read_settings(
+    options: Mapping[str, Any], environ: Mapping[str, str], config: Path | None = None
+) -> Settings:
+    """Combine options, environment and file into settings.
+
+    Args:
+        options: by field name; ``None`` stands for an option that was not given.
+        environ: variables, of which those that begin with ``RESOLVER_`` count.
+        config: the TOML file, if there is one.
+
+    Raises:
+        SettingsError: a value cannot be used, or a name is not known; the message says which, and why.
+    """
+    given: dict[str, tuple[str, Any]] = {}
+    given.update(_from_file(config))
+    given.update(_from_environ(environ))
+    given.update(
+        {name: (f"--{option_name(name)}", value) for name, value in options.items() if value is not None}
+    )
+    values = {}
+    for name, (where, value) in given.items():
+        try:
+            values[name] = field_of(name).metadata["parse"](value)
+        except ValueError as error:
+            raise SettingsError(f"{where}={value!r}: {error}") from error
+    return Settings(**values)
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
+    return {
+        field.name: (variable, environ[variable])
+        for field in dataclasses.fields(Settings)
+        if (variable := ENVIRON_PREFIX + field.name.upper()) in environ
+    }
+
+
+def _from_file(config: Path | None) -> dict[str, tuple[str, Any]]:
+    if config is None:
+        return {}
+    try:
+        if config.stat().st_size > MAX_CONFIG_OCTETS:
+            raise SettingsError(f"{config}: larger than {MAX_CONFIG_OCTETS} octets")
+        content = tomllib.loads(config.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{config}: {error.strerror}") from error
+    except ValueError as error:
+        raise SettingsError(f"{config}: {error}") from error
+    found = {}
+    for key, value in content.items():
+        name = key.replace("-", "_")
+        try:
+            field_of(name)
+        except KeyError:
+            raise SettingsError(f"{config}: {key} is no setting; see handle-resolver serve --help") from None
+        found[name] = (f"{config}: {key}", value)
+    return found

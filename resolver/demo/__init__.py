@@ -1,0 +1,1 @@
+"""A handle network of one's own on loopback: for trying things out, and the peer of the tests. Not for production."""

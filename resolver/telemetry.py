@@ -1,0 +1,148 @@
+"""Metrics, in the names that dashboards and alerts rely on.
+
+Each label takes its values from a closed set written beside it. A handle, a prefix, a URL or an address is
+never a label: they would be as many as there are visitors, and tell who read what.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from resolver.observe import Observer
+
+__all__ = ["Metrics"]
+
+_REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+_EXCHANGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0)
+
+
+class Metrics(Observer):
+    """Counts what the parts of one resolver tell. One for each app, so that two in one process do not mix."""
+
+    def __init__(self, registry: CollectorRegistry, version: str) -> None:
+        self.registry = registry
+        self.requests = Counter(
+            "resolver_requests",
+            "Requests answered. endpoint: redirect, values, api, explain, batch, form, static. "
+            "outcome: ok, not_found, client_error, upstream_error, busy, error.",
+            ["endpoint", "outcome"],
+            registry=registry,
+        )
+        self.request_seconds = Histogram(
+            "resolver_request_seconds",
+            "Time from a request's head to its answer.",
+            ["endpoint"],
+            buckets=_REQUEST_BUCKETS,
+            registry=registry,
+        )
+        self._cache_lookups = Counter(
+            "resolver_cache_lookups",
+            "Looks into the cache. layer: memory, redis. result: hit, stale, miss, error.",
+            ["layer", "result"],
+            registry=registry,
+        )
+        self._cache_records = Gauge(
+            "resolver_cache_records",
+            "Entries in a tier of the cache. layer: memory.",
+            ["layer"],
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
+        self._memory_records = self._cache_records.labels("memory")
+        self._exchanges = Counter(
+            "resolver_upstream_exchanges",
+            "Questions to handle servers. transport: udp, tcp, http, https. outcome: answer, timeout, error, refused.",
+            ["transport", "outcome"],
+            registry=registry,
+        )
+        self._exchange_seconds = Histogram(
+            "resolver_upstream_exchange_seconds",
+            "Time from a question to a handle server to its answer, or to giving up.",
+            ["transport"],
+            buckets=_EXCHANGE_BUCKETS,
+            registry=registry,
+        )
+        self._registry_lookups = Counter(
+            "resolver_ghr_lookups",
+            "Lookups at the Global Handle Registry. result: found, not_found, failed.",
+            ["result"],
+            registry=registry,
+        )
+        self._coalesced = Counter(
+            "resolver_coalesced",
+            "Requests that waited for a lookup another one had begun.",
+            registry=registry,
+        )
+        self._prefetches = Counter(
+            "resolver_prefetches",
+            "Records fetched before they expired. outcome: ok, failed.",
+            ["outcome"],
+            registry=registry,
+        )
+        self._stale_answers = Counter(
+            "resolver_stale_answers",
+            "Old records that stood in for a failing upstream. reason: error, timeout.",
+            ["reason"],
+            registry=registry,
+        )
+        self._refused = Counter(
+            "resolver_refused",
+            "Requests turned away. reason: busy, draining.",
+            ["reason"],
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "resolver_in_flight", "Requests being answered.", registry=registry, multiprocess_mode="livesum"
+        )
+        self._redis_up = Gauge(
+            "resolver_redis_up",
+            "1 while Redis works, 0 while it does not; 0 as well if none is configured.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        # A gauge, not an Info: those cannot be merged over several processes.
+        build_info = Gauge(
+            "resolver_build_info",
+            "Always 1; the version is the label.",
+            ["version"],
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        build_info.labels(version).set(1)
+
+    def exchange(self, transport: str, outcome: str, elapsed_s: float) -> None:
+        """Count a question to a server and its time."""
+        self._exchanges.labels(transport, outcome).inc()
+        self._exchange_seconds.labels(transport).observe(elapsed_s)
+
+    def cache_lookup(self, layer: str, result: str) -> None:
+        """Count a look into a tier."""
+        self._cache_lookups.labels(layer, result).inc()
+
+    def cache_records(self, count: int) -> None:
+        """Show how many entries memory holds."""
+        self._memory_records.set(count)
+
+    def redis_up(self, up: bool) -> None:
+        """Show whether Redis works."""
+        self._redis_up.set(int(up))
+
+    def coalesced(self) -> None:
+        """Count a request that waits for another's lookup."""
+        self._coalesced.inc()
+
+    def registry_lookup(self, result: str) -> None:
+        """Count a lookup at the registry."""
+        self._registry_lookups.labels(result).inc()
+
+    def prefetched(self, outcome: str) -> None:
+        """Count a record fetched ahead of time."""
+        self._prefetches.labels(outcome).inc()
+
+    def stale_answer(self, reason: str) -> None:
+        """Count an old record that stood in."""
+        self._stale_answers.labels(reason).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count a request turned away."""
+        self._refused.labels(reason).inc()

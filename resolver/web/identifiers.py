@@ -1,0 +1,55 @@
+"""The many ways in which people write a handle, brought to one: labels, URNs and pasted resolver URLs."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+__all__ = ["encode_handle", "strip_labels"]
+
+_LABELS = ("hdl:", "doi:", "info:hdl/", "info:doi/", "urn:hdl:", "urn:doi:", "urn:eidr:")
+_RESOLVER_HOSTS = ("hdl.handle.net", "doi.org", "dx.doi.org", "www.doi.org")
+# Blanks that str.strip() does not take off: they come along with text copied from web pages and PDFs.
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x7f"
+
+
+def strip_labels(text: str, own_hosts: tuple[str, ...] = ()) -> str:
+    """Return the handle in ``text``: without outer blanks, and each label taken off at most once.
+
+    Args:
+        text: percent-decoded already.
+        own_hosts: host names, with their ports, under which this resolver itself is reached.
+    """
+    hosts = "|".join(re.escape(host) for host in (*_RESOLVER_HOSTS, *own_hosts))
+    pasted = re.compile(rf"https?:/{{1,2}}(?:{hosts})/+", re.IGNORECASE)
+    left = list(_LABELS)
+    text = _trim(text)
+    seen_url = False
+    while True:
+        label = next((label for label in left if text[: len(label)].lower() == label), None)
+        if label is not None:
+            left.remove(label)
+            text = _trim(text[len(label) :])
+            if label.startswith("urn:"):
+                text = _colon_as_slash(text)
+        elif not seen_url and (found := pasted.match(text)):
+            seen_url = True
+            text = _trim(text[found.end() :])
+        else:
+            return text
+
+
+def _trim(text: str) -> str:
+    trimmed = text.strip().strip(_INVISIBLE)
+    return trimmed if trimmed == text else _trim(trimmed)
+
+
+def _colon_as_slash(text: str) -> str:
+    """In a URN the prefix may end with a colon: ``10.1:abc`` stands for ``10.1/abc``."""
+    before, colon, after = text.partition(":")
+    return f"{before}/{after}" if colon and "/" not in before else text
+
+
+def encode_handle(handle: str) -> str:
+    """Return ``handle`` as it stands in the path of a URL."""
+    return quote(handle, safe="/-._~:@!$&'()*+,;=", encoding="utf-8", errors="surrogatepass")

@@ -1,0 +1,306 @@
+"""From a request line to what is asked. Pure, and the only reader of request targets.
+
+The path is read as octets: percent-decoded once, never normalised, so that ``//``, ``/../`` and ``%2F``
+within a handle mean what they say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from resolver.answer.preferences import Action, Preferences
+from resolver.errors import InvalidHandleError, ResolverError
+from resolver.model.handle import Handle
+from resolver.protocol.codes import ResponseCode
+from resolver.web.identifiers import strip_labels
+
+__all__ = [
+    "MAX_TARGET_LENGTH",
+    "ApiRoute",
+    "BadRequestError",
+    "FormRoute",
+    "HandleQuery",
+    "HandleRoute",
+    "HelpRoute",
+    "Parameters",
+    "Route",
+    "StaticRoute",
+    "UnknownApiRoute",
+    "read_parameters",
+    "read_query",
+    "read_route",
+    "split_target",
+]
+
+MAX_TARGET_LENGTH = 8192
+"""Longest request target that is read."""
+
+_CALLBACK = re.compile(r"[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*", re.ASCII)
+MAX_CALLBACK = 128
+_INDEX = re.compile(r"-?\d{1,10}", re.ASCII)
+_HEX = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+
+
+class BadRequestError(ResolverError):
+    """The request cannot be read, and the visitor can mend it."""
+
+    def __init__(self, message: str, status: int = 400, code: int = ResponseCode.PROTOCOL_ERROR) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+# --- where it goes ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FormRoute:
+    """The query form."""
+
+
+@dataclass(frozen=True, slots=True)
+class HelpRoute:
+    """The page that explains the parameters."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaticRoute:
+    """A file of the pages: a style sheet, an icon, ``robots.txt``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandleRoute:
+    """A handle, for people: redirect or page."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRoute:
+    """A handle, for scripts: JSON."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownApiRoute:
+    """Something below ``/api/`` that does not exist."""
+
+    path: str
+
+
+Route = FormRoute | HelpRoute | StaticRoute | HandleRoute | ApiRoute | UnknownApiRoute
+
+_API_HANDLES = "/api/handles"
+_PAGES: dict[str, Route] = {
+    "/help": HelpRoute(),
+    "/help.html": HelpRoute(),
+    "/robots.txt": StaticRoute("robots.txt"),
+    "/favicon.ico": StaticRoute("favicon.ico"),
+}
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split a request target into path and query, both as they came.
+
+    Scheme and host of an absolute target are taken off, and a fragment, which browsers never send.
+
+    Raises:
+        BadRequestError: too long, or not a path.
+    """
+    if len(target) > MAX_TARGET_LENGTH:
+        raise BadRequestError(f"the address is longer than {MAX_TARGET_LENGTH} characters", status=414)
+    target = target.partition("#")[0]
+    absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", target)
+    if absolute is not None:
+        target = target[absolute.end() :] or "/"
+    path, _, query = target.partition("?")
+    if not path.startswith("/"):
+        raise BadRequestError("the address must begin with a slash")
+    return path, query
+
+
+def read_route(path: str, own_hosts: tuple[str, ...] = ()) -> Route:
+    """Return what a path leads to.
+
+    Args:
+        path: as it came, percent-encoded.
+        own_hosts: host names under which this resolver is reached, for pasted URLs.
+
+    Raises:
+        BadRequestError: an escape is cut short, or the octets are no UTF-8.
+    """
+    page = _PAGES.get(path)
+    if page is not None:
+        return page
+    if path == _API_HANDLES or path.startswith(_API_HANDLES + "/"):
+        return ApiRoute(strip_labels(_decode_path(path[len(_API_HANDLES) :]).lstrip("/"), own_hosts))
+    if path == "/api" or path.startswith("/api/"):
+        return UnknownApiRoute(path)
+    if path.startswith("/static/"):
+        return StaticRoute(path.removeprefix("/static/"))
+    text = strip_labels(_decode_path(path).lstrip("/"), own_hosts).lstrip("/")
+    return HandleRoute(text) if text else FormRoute()
+
+
+def _decode_path(path: str) -> str:
+    octets = path.encode("utf-8", "surrogateescape")
+    if _HEX.search(octets):
+        raise BadRequestError(
+            "a percent sign must be followed by two hexadecimal digits", code=ResponseCode.INVALID_HANDLE
+        )
+    decoded = re.sub(rb"%([0-9A-Fa-f]{2})", lambda found: bytes((int(found.group(1), 16),)), octets)
+    try:
+        return decoded.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequestError("the address is not valid UTF-8", code=ResponseCode.INVALID_HANDLE) from error
+
+
+# --- under which conditions ------------------------------------------------------------------------------
+
+
+class Parameters:
+    """Names with their values, in the order in which they came."""
+
+    __slots__ = ("_pairs",)
+
+    def __init__(self, pairs: Iterable[tuple[str, str]] = ()) -> None:
+        self._pairs = tuple(pairs)
+
+    def __or__(self, other: Parameters) -> Parameters:
+        """Return both; where only one value counts, it is the left one's."""
+        return Parameters((*self._pairs, *other._pairs))
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return every value of ``name``."""
+        return tuple(value for key, value in self._pairs if key == name)
+
+    def first(self, name: str) -> str | None:
+        """Return the first value of ``name``."""
+        return next((value for key, value in self._pairs if key == name), None)
+
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """Whether ``name`` is set: present, and not ``false``, ``no`` or ``0``."""
+        value = self.first(name)
+        return default if value is None else value.strip().lower() not in {"false", "no", "0"}
+
+
+def read_parameters(query: str) -> Parameters:
+    """Read a query string: ``&`` and ``;`` separate, ``+`` is a plus, unknown names are kept and ignored."""
+    pairs = []
+    for part in re.split("[&;]", query):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((_decode(name), _decode(value)))
+    return Parameters(pairs)
+
+
+def _decode(text: str) -> str:
+    return unquote(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), errors="replace")
+
+
+def parameters_from_json(content: Any) -> Parameters:
+    """Read parameters from the JSON body of a POST: an object, with lists for those that repeat.
+
+    Raises:
+        BadRequestError: not an object, or a value that is neither text, number, boolean nor a list of them.
+    """
+    if not isinstance(content, Mapping):
+        raise BadRequestError("the JSON body must be an object with parameters")
+    pairs = []
+    for name, values in content.items():
+        for value in values if isinstance(values, Sequence) and not isinstance(values, str) else [values]:
+            match value:
+                case bool():
+                    pairs.append((name, str(value).lower()))
+                case None:
+                    pairs.append((name, ""))
+                case str() | int() | float():
+                    pairs.append((name, str(value)))
+                case _:
+                    raise BadRequestError(f"parameter {name!r} must be text, a number, or a list of them")
+    return Parameters(pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class HandleQuery:
+    """What is asked about a handle."""
+
+    handle: Handle
+    authoritative: bool = False
+    certified: bool = False
+    public_only: bool = True
+    ignore_aliases: bool = False
+    preferences: Preferences = Preferences()
+    callback: str | None = None
+    pretty: bool = False
+
+
+def read_query(text: str, parameters: Parameters, *, for_api: bool) -> HandleQuery:
+    """Combine a handle and parameters.
+
+    Args:
+        text: the handle.
+        parameters: from the query string and the body.
+        for_api: whether a script asks: then a bad parameter is an error, where a person's is ignored.
+
+    Raises:
+        InvalidHandleError: the handle is empty or too long.
+        BadRequestError: a bad index, or a callback that is no name.
+    """
+    handle = Handle.parse(text)
+    action = Action.API if for_api else _read_action(parameters)
+    callback = parameters.first("callback") if action is Action.API else None
+    if callback is not None and (len(callback) > MAX_CALLBACK or not _CALLBACK.fullmatch(callback)):
+        raise BadRequestError("callback must be the name of a JavaScript function")
+    return HandleQuery(
+        handle=handle,
+        authoritative=parameters.flag("auth"),
+        certified=parameters.flag("cert"),
+        public_only=parameters.flag("publicOnly", default=True),
+        ignore_aliases=action is Action.API or parameters.flag("ignore_aliases"),
+        preferences=Preferences(
+            action=action,
+            types=tuple(value for value in parameters.all("type") if value),
+            indexes=tuple(_read_indexes(parameters, strict=action is Action.API)),
+            url_append=parameters.first("urlappend") or "",
+            redirection_headers=parameters.flag("redirectionHeaders"),
+        ),
+        callback=callback,
+        pretty=parameters.flag("pretty"),
+    )
+
+
+def _read_action(parameters: Parameters) -> Action:
+    word = (parameters.first("action") or "").lower()
+    try:
+        return Action(word)
+    except ValueError:
+        return Action.SHOW_VALUES if parameters.flag("noredirect") else Action.REDIRECT
+
+
+def _read_indexes(parameters: Parameters, *, strict: bool) -> Iterable[int]:
+    for value in parameters.all("index"):
+        text = value.strip()
+        if _INDEX.fullmatch(text) and -(2**31) <= int(text) < 2**31:
+            yield int(text)
+        elif strict:
+            raise BadRequestError(f"index {value!r} is no number")
+
+
+def handle_of_form(text: str, own_hosts: tuple[str, ...] = ()) -> str:
+    """Return the handle that somebody typed or pasted into the form.
+
+    Raises:
+        InvalidHandleError: nothing was typed.
+    """
+    handle = strip_labels(text, own_hosts).lstrip("/")
+    if not handle:
+        raise InvalidHandleError("no handle was typed")
+    return handle

@@ -1,0 +1,217 @@
+"""What a visitor is told when there is no answer: one table from class of error to status and words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from resolver.answer.listing import visible_text
+from resolver.answer.record_json import http_status_of
+from resolver.errors import (
+    AliasError,
+    ClosingError,
+    HandleNotFoundError,
+    InvalidHandleError,
+    LookupTimeoutError,
+    NoServerAnsweredError,
+    RefusedError,
+    ResolverError,
+    ServiceNotFoundError,
+    UpstreamError,
+)
+from resolver.protocol.codes import ResponseCode
+from resolver.web.parse import BadRequestError
+
+__all__ = ["Outcome", "Problem", "internal_problem", "outcome_of_status", "problem_of"]
+
+Outcome = Literal["ok", "not_found", "client_error", "upstream_error", "busy", "error"]
+
+RETRY_AFTER_S = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why there is no answer, and what can be done about it."""
+
+    status: int
+    code: int
+    """The ``responseCode`` for scripts (RFC 3652 section 2.2.2.2)."""
+    title: str
+    what: str
+    """What happened, in one sentence."""
+    whose: str = ""
+    """Whose side it is on."""
+    advice: tuple[str, ...] = ()
+    retry_after_s: int | None = None
+    is_about_handle: bool = False
+    """Whether the owner of the prefix may be able to help."""
+
+
+def problem_of(error: ResolverError) -> Problem:
+    """Return what to tell about ``error``: the entry of the nearest class in its ancestry."""
+    for ancestor in type(error).__mro__:
+        describe = _TABLE.get(ancestor)
+        if describe is not None:
+            return describe(error)
+    raise TypeError(f"no entry for {type(error).__name__}")
+
+
+def internal_problem() -> Problem:
+    """Return what to tell about a bug of ours."""
+    return Problem(
+        500,
+        ResponseCode.ERROR,
+        "Internal error",
+        "Something went wrong inside this resolver.",
+        whose="The mistake is ours, not yours and not the handle's.",
+        advice=(
+            "Try again in a moment.",
+            "If it stays, write to whoever runs this resolver and give the request number below.",
+        ),
+    )
+
+
+def outcome_of_status(status: int) -> Outcome:
+    """Return the label under which an answer with this status is counted."""
+    match status:
+        case 404 | 410:
+            return "not_found"
+        case 429 | 503:
+            return "busy"
+        case 502 | 504:
+            return "upstream_error"
+        case _ if status < 400:
+            return "ok"
+        case _ if status < 500:
+            return "client_error"
+        case _:
+            return "error"
+
+
+def _bad_request(error: BadRequestError) -> Problem:
+    return Problem(error.status, error.code, "The request cannot be read", f"{_sentence(str(error))}")
+
+
+def _invalid_handle(error: InvalidHandleError) -> Problem:
+    return Problem(
+        400,
+        ResponseCode.INVALID_HANDLE,
+        "This is no handle",
+        _sentence(str(error)),
+        advice=("A handle looks like 20.500.12345/abc: a prefix, a slash, and the rest.",),
+    )
+
+
+def _not_found(error: HandleNotFoundError) -> Problem:
+    return Problem(
+        404,
+        ResponseCode.HANDLE_NOT_FOUND,
+        "Handle not found",
+        f"The service responsible for it does not know the handle {visible_text(error.handle)}.",
+        whose="The service was asked and has answered; this resolver works as it should.",
+        advice=(
+            "It may be mistyped or cut off: compare it with where you found it, down to the last character.",
+            "It may be so new that it is not active yet.",
+            "It may have been removed, which persistent identifiers should not be.",
+        ),
+        is_about_handle=True,
+    )
+
+
+def _prefix_not_found(error: ServiceNotFoundError) -> Problem:
+    return Problem(
+        404,
+        ResponseCode.HANDLE_NOT_FOUND,
+        "Prefix not found",
+        f"There is no service for the prefix {visible_text(error.prefix)}: {visible_text(error.reason)}.",
+        whose="The Global Handle Registry was asked and has answered; this resolver works as it should.",
+        advice=(
+            "The part before the first slash may be mistyped.",
+            "If you found the handle in print, look for a newer form of it where it was published.",
+        ),
+    )
+
+
+def _alias(error: AliasError) -> Problem:
+    return Problem(
+        404,
+        ResponseCode.HANDLE_NOT_FOUND,
+        "Alias chain without end",
+        f"The handle is an alias that leads nowhere: {visible_text(error.reason)}.",
+        whose="The records of these handles are at fault; whoever owns them can mend them.",
+        advice=("The records themselves can be seen with “show the values” and “do not follow aliases”.",),
+        is_about_handle=True,
+    )
+
+
+def _upstream(_: UpstreamError) -> Problem:
+    return Problem(
+        502,
+        ResponseCode.ERROR,
+        "The responsible service cannot be reached",
+        "The handle may well exist, but the service that knows it gave no usable answer.",
+        whose="The trouble is with that service or the network in between, not with the handle you gave.",
+        advice=("Try again in a few minutes.",),
+        is_about_handle=True,
+    )
+
+
+def _timed_out(_: ResolverError) -> Problem:
+    return Problem(
+        504,
+        ResponseCode.ERROR,
+        "The responsible service does not answer",
+        "The handle may well exist, but the service that knows it stayed silent.",
+        whose="The trouble is with that service or the network in between, not with the handle you gave.",
+        advice=("Try again in a few minutes.",),
+        is_about_handle=True,
+    )
+
+
+def _no_server(error: NoServerAnsweredError) -> Problem:
+    return _timed_out(error) if error.timed_out else _upstream(error)
+
+
+def _refused(error: RefusedError) -> Problem:
+    status = http_status_of(error.code)
+    if status not in {401, 403}:
+        return _upstream(error)
+    return Problem(
+        status,
+        error.code,
+        "Not public",
+        "Some of the values asked for may only be read by administrators of the handle.",
+        advice=("Leave out publicOnly=false to see the public ones.",),
+    )
+
+
+def _closing(_: ClosingError) -> Problem:
+    return Problem(
+        503,
+        ResponseCode.SERVER_BUSY,
+        "Busy",
+        "This resolver has more to do than it can do well, or is being restarted.",
+        whose="The trouble is ours and usually over in seconds.",
+        advice=("Try again in a moment.",),
+        retry_after_s=RETRY_AFTER_S,
+    )
+
+
+def _sentence(text: str) -> str:
+    shown = visible_text(text)
+    return f"{shown[:1].upper()}{shown[1:]}{'' if shown.endswith('.') else '.'}"
+
+
+_TABLE: dict[type, Callable[..., Problem]] = {
+    BadRequestError: _bad_request,
+    InvalidHandleError: _invalid_handle,
+    ServiceNotFoundError: _prefix_not_found,
+    HandleNotFoundError: _not_found,
+    AliasError: _alias,
+    ClosingError: _closing,
+    RefusedError: _refused,
+    LookupTimeoutError: _timed_out,
+    NoServerAnsweredError: _no_server,
+    UpstreamError: _upstream,
+}

@@ -1,0 +1,185 @@
+"""From an answer to an HTTP response: pages through Jinja2, records as JSON, and the headers of both."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from resolver.answer.listing import visible_text
+from resolver.answer.record_json import write_json
+from resolver.web.identifiers import encode_handle
+from resolver.web.problems import Problem
+
+__all__ = ["Caching", "Renderer", "template_folders"]
+
+HTML = "text/html"
+JSON_TYPE = "application/json"
+JAVASCRIPT = "application/javascript"
+
+_COMMON_HEADERS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": "*",
+    "X-Content-Type-Options": "nosniff",
+    "Server": "handle-resolver",
+}
+_PAGE_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
+        "frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+}
+STALE_MAX_AGE_S = 30
+
+# Names and colons only: what stands in Host goes into links, and comes from the visitor.
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """How long, and by whom, an answer may be kept."""
+
+    expires_at: float | None
+    """Seconds since 1970; ``None`` if it must not be kept at all."""
+    max_age_s: float
+    """At most this long."""
+    stale: bool = False
+
+    def headers(self, now: float) -> dict[str, str]:
+        """Return the headers that say so."""
+        if self.expires_at is None:
+            return {"Cache-Control": "no-store"}
+        if self.stale:
+            return {
+                "Cache-Control": f"max-age={STALE_MAX_AGE_S}",
+                "Warning": '110 - "Response is Stale"',
+                "Expires": formatdate(now + STALE_MAX_AGE_S, usegmt=True),
+            }
+        left = max(0, int(min(self.expires_at - now, self.max_age_s)))
+        return {"Cache-Control": f"public, max-age={left}", "Expires": formatdate(now + left, usegmt=True)}
+
+
+def template_folders(override: Path | None) -> list[Path]:
+    """Return the folders in which templates and static files are looked for, the operator's first.
+
+    Installed, they lie within the package; in a checkout, beside it.
+    """
+    package = Path(str(files("resolver")))
+    inside = package / "templates"
+    shipped = inside if inside.is_dir() else package.parent / "templates"
+    return [*([override] if override else []), shipped]
+
+
+class Renderer:
+    """Makes responses. One for each app."""
+
+    def __init__(
+        self, folders: list[Path], *, site_name: str, base_url: str, contact: str, version: str
+    ) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(folders),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._base_url = base_url
+        self._environment.globals.update(
+            site_name=site_name, root=base_url, contact=contact, version=version, handle_path=encode_handle
+        )
+        self._environment.filters["visible"] = visible_text
+
+    # --- links -------------------------------------------------------------------------------------------
+
+    def base_url(self, scheme: str, host: str | None) -> str:
+        """Return the address of this resolver as links use it: the configured one, else that of the request.
+
+        Without either, or with a host that is no name, an empty text, so that links are relative.
+        """
+        if self._base_url:
+            return self._base_url
+        return f"{scheme}://{host}" if host and _HOST.fullmatch(host) else ""
+
+    # --- answers -----------------------------------------------------------------------------------------
+
+    def redirect(self, status: int, uri: str, caching: Caching) -> web.Response:
+        """Send the visitor to ``uri``, with a small page for those whose program does not follow."""
+        return self._page(
+            "redirect.html", {"uri": uri}, status=status, caching=caching, headers={"Location": uri}
+        )
+
+    def page(
+        self, template: str, view: Mapping[str, Any], caching: Caching, *, status: int = 200
+    ) -> web.Response:
+        """Show a page."""
+        return self._page(template, view, status=status, caching=caching)
+
+    def problem_page(self, problem: Problem, view: Mapping[str, Any], caching: Caching) -> web.Response:
+        """Show why there is no answer."""
+        headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
+        return self._page(
+            "problem.html",
+            {"problem": problem, **view},
+            status=problem.status,
+            caching=caching,
+            headers=headers,
+        )
+
+    def json(
+        self,
+        shown: Mapping[str, Any],
+        caching: Caching,
+        *,
+        status: int = 200,
+        pretty: bool = False,
+        callback: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        """Give JSON, or JavaScript that calls ``callback`` with it."""
+        octets = write_json(shown, pretty=pretty)
+        content_type = JSON_TYPE
+        if callback is not None:
+            octets = callback.encode() + b"(" + octets + b");"
+            content_type = JAVASCRIPT
+        all_headers = {**_COMMON_HEADERS, **caching.headers(time.time()), **(headers or {})}
+        return web.Response(
+            body=octets,
+            status=status,
+            headers={**all_headers, "Content-Type": f"{content_type};charset=UTF-8"},
+        )
+
+    def empty(self, status: int, headers: Mapping[str, str]) -> web.Response:
+        """Answer without a body."""
+        return web.Response(status=status, headers={**_COMMON_HEADERS, **headers})
+
+    def _page(
+        self,
+        template: str,
+        view: Mapping[str, Any],
+        *,
+        status: int,
+        caching: Caching,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        text = self._environment.get_template(template).render(view)
+        return web.Response(
+            body=text.encode("utf-8", "replace"),
+            status=status,
+            headers={
+                **_COMMON_HEADERS,
+                **_PAGE_HEADERS,
+                **caching.headers(time.time()),
+                "Content-Type": f"{HTML}; charset=utf-8",
+                **(headers or {}),
+            },
+        )
