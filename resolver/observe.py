@@ -9,7 +9,7 @@ class Observer:
     """Takes note of events. Every method does nothing; ``telemetry.Metrics`` overrides them to count."""
 
     def exchange(self, transport: str, outcome: str, elapsed_s: float) -> None:
-        """A server was asked: ``udp`` …; ``answer``, ``timeout``, ``error`` or ``refused``; seconds."""
+        """A server was asked: ``udp`` …; ``answer``, ``timeout``, ``error``, ``refused`` or ``overtaken``; seconds."""
 
     def cache_lookup(self, layer: str, result: str) -> None:
         """A tier was looked into: ``memory`` or ``redis``; ``hit``, ``stale``, ``miss`` or ``error``."""

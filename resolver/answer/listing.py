@@ -10,7 +10,15 @@ from resolver.answer.targets import DEFAULT_SCHEMES, Target, Unusable, read_targ
 from resolver.errors import InvalidHandleError, MessageFormatError
 from resolver.model.handle import Handle
 from resolver.model.keys import PublicKey
-from resolver.model.record import AdminPermission, HandleValue, Permission, Reference, TtlType, has_type
+from resolver.model.record import (
+    DEFAULT_PERMISSIONS,
+    AdminPermission,
+    HandleValue,
+    Permission,
+    Reference,
+    TtlType,
+    has_type,
+)
 from resolver.model.site import HashOption, Server, Site, Transport
 from resolver.protocol.json_values import SITE_TYPES, time_to_json
 from resolver.protocol.keys import decode_public_key
@@ -19,7 +27,7 @@ from resolver.protocol.sites import decode_site
 from resolver.protocol.text import as_text
 from resolver.protocol.values import decode_admin, decode_vlist
 
-__all__ = ["Fact", "ValueView", "describe_duration", "show_value", "visible_text"]
+__all__ = ["Fact", "ValueView", "describe_day", "describe_duration", "show_value", "visible_text"]
 
 MAX_SHOWN_CHARACTERS = 4000
 MAX_SHOWN_OCTETS = 256
@@ -86,9 +94,12 @@ class ValueView:
     warning: str
     """Why a value that should lead somewhere does not."""
     ttl: str
+    """How long it may be kept: ``for 1 hour``, ``until 1 January 2030``."""
     changed: str
-    """Moment of the last change, or an empty text."""
+    """Day of the last change, or an empty text."""
+    changed_exactly: str
     permissions: str
+    """Who may do what, if that is not the usual; else empty."""
     references: tuple[Reference, ...]
 
 
@@ -109,8 +120,11 @@ def show_value(value: HandleValue, schemes: frozenset[str] = DEFAULT_SCHEMES) ->
         octets=None if facts or text is not None else _hexadecimal(value.data),
         warning=warning,
         ttl=_describe_ttl(value),
-        changed=_describe_time(value.timestamp) if value.timestamp else "",
-        permissions=_describe_permissions(value.permissions),
+        changed=describe_day(value.timestamp) if value.timestamp else "",
+        changed_exactly=time_to_json(value.timestamp) if value.timestamp else "",
+        permissions=""
+        if value.permissions == DEFAULT_PERMISSIONS
+        else _describe_permissions(value.permissions),
         references=value.references,
     )
 
@@ -284,15 +298,23 @@ def _namespace_facts(data: bytes) -> Iterable[Fact]:
 def _describe_ttl(value: HandleValue) -> str:
     match value.ttl_type:
         case TtlType.RELATIVE:
-            return describe_duration(value.ttl)
+            return f"for {describe_duration(value.ttl)}"
         case TtlType.ABSOLUTE:
-            return f"until {_describe_time(value.ttl)}"
+            return f"until {describe_day(value.ttl)}"
         case _:
-            return "none"
+            return "for no time"
 
 
-def _describe_time(seconds: int) -> str:
-    return time_to_json(seconds).replace("T", " ").replace("Z", " UTC")
+def describe_day(seconds: int) -> str:
+    """Return the day of a moment in seconds since 1970: ``2 March 2026``."""
+    year, month, day = time_to_json(seconds)[:10].rsplit("-", 2)
+    return f"{int(day)} {_MONTHS[int(month) - 1]} {year}"
+
+
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 
 
 _PERMISSION_NAMES = {

@@ -328,7 +328,7 @@ class _UdpServer(asyncio.DatagramProtocol):
         self._service = service
         self._pending: dict[tuple[Any, int], Reassembly] = {}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.DatagramTransport
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
@@ -360,7 +360,7 @@ class _UdpServer(asyncio.DatagramProtocol):
             datagrams = [answer]
         for datagram in reversed(datagrams) if behaviour.reorder else datagrams:
             for _ in range(2 if behaviour.duplicate else 1):
-                if not self._is_lost() and isinstance(self._transport, asyncio.DatagramTransport):
+                if not self._is_lost():
                     self._transport.sendto(datagram, addr)
 
     def _is_lost(self) -> bool:

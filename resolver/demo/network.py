@@ -36,7 +36,7 @@ PORTS = range(20_000, 30_000)
 PORT_TRIES = 50
 KEY_BITS = 2048
 
-_PLACEHOLDER = re.compile(r"\$\{(\w+)\.(port|http|key)\}")
+_PLACEHOLDER = re.compile(r"\$\{([\w-]+)\.(port|http|key)\}")
 
 
 def shipped_records() -> Path:
@@ -130,6 +130,18 @@ class HandleNetwork:
         """Stop every server."""
         for service in self.services.values():
             await service.close()
+
+    @property
+    def placeholders(self) -> dict[str, dict[str, Any]]:
+        """What the files leave open: ``port``, ``http`` and ``key`` of each server."""
+        return {
+            plan.name: {
+                "port": plan.port,
+                "http": plan.http_port,
+                "key": key_to_json(public_key_of(plan.key)),
+            }
+            for plan in self._plans
+        }
 
     @property
     def registry(self) -> Registry:

@@ -47,7 +47,7 @@ class Network:
             TransportError: anything else that kept an answer from arriving.
         """
         started = time.perf_counter()
-        outcome = "error"
+        outcome = "overtaken"  # unless something else ends it: cancelled, since somebody else answered first
         try:
             if address is None:
                 raise TransportError("the site record gives no address")
@@ -61,7 +61,11 @@ class Network:
         except LookupTimeoutError:
             outcome = "timeout"
             raise
+        except TransportError:
+            outcome = "error"
+            raise
         except MessageFormatError as error:
+            outcome = "error"
             raise TransportError(f"{transport.name.lower()}: {error}") from error
         finally:
             self._observer.exchange(transport.name.lower(), outcome, time.perf_counter() - started)

@@ -73,7 +73,7 @@ def create_apps(
     public[ASSEMBLY] = assembly
     public[METRICS] = metrics
     # One route for everything: handles hold any character, and parse.py reads the target as it came.
-    public.router.add_route("*", r"/{target:[\s\S]*}", handlers)
+    public.router.add_route("*", r"/{target:[\s\S]*}", handlers.handle)
     public.cleanup_ctx.append(_run_assembly)
     return public, create_admin_app(metrics.registry, draining)
 

@@ -15,7 +15,7 @@ from aiohttp import web
 from multidict import MultiDictProxy
 
 from resolver.answer.choose import JsonRecord, Listing, Redirect, alias_of, choose_answer
-from resolver.answer.listing import describe_duration, show_value
+from resolver.answer.listing import describe_day, describe_duration, show_value
 from resolver.answer.preferences import Action
 from resolver.answer.record_json import error_json, record_json
 from resolver.config import Network
@@ -113,7 +113,7 @@ class Handlers:
         self._trusted_proxies = tuple(trusted_proxies)
         self._draining = draining
 
-    async def __call__(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.Response:
         """Answer a request, count it, and let nothing but an answer out."""
         visit = _Visit(request, secrets.token_hex(8))
         started = time.perf_counter()
@@ -167,7 +167,7 @@ class Handlers:
             parameters |= await _read_body(request)
         match route:
             case HandleRoute(text):
-                return await self._handle(visit, text, parameters, query_text)
+                return await self._handle_page(visit, text, parameters, query_text)
             case ApiRoute(text):
                 return await self._api(visit, read_query(text, parameters, for_api=True))
             case UnknownApiRoute(unknown):
@@ -176,7 +176,7 @@ class Handlers:
                 )
             case FormRoute() if request.method == "POST" and parameters.first("hdl") is not None:
                 text = handle_of_form(parameters.first("hdl") or "", self._own_hosts(request))
-                return await self._handle(visit, text, parameters, "")
+                return await self._handle_page(visit, text, parameters, "")
             case FormRoute():
                 visit.endpoint = "form"
                 return self._page("form.html", {"asked": parameters.first("hdl") or ""})
@@ -189,7 +189,7 @@ class Handlers:
 
     # --- handles -----------------------------------------------------------------------------------------
 
-    async def _handle(
+    async def _handle_page(
         self, visit: _Visit, text: str, parameters: Parameters, query_text: str
     ) -> web.Response:
         query = read_query(text, parameters, for_api=False)
@@ -263,7 +263,7 @@ class Handlers:
             "aliases": [alias.text for alias in followed.chain],
             "is_prefix": not followed.handle.has_slash,
             "citation_url": _citation_url(followed.handle),
-            "changed": time.strftime("%-d %B %Y", time.gmtime(changed)) if changed > 0 else "",
+            "changed": describe_day(changed) if changed > 0 else "",
             "answered_by": resolved.answered_by,
             "age": describe_duration(now - resolved.fetched_at),
             "is_stale": followed.stale,

@@ -103,12 +103,12 @@ def _invalid_handle(error: InvalidHandleError) -> Problem:
     )
 
 
-def _not_found(error: HandleNotFoundError) -> Problem:
+def _not_found(_: HandleNotFoundError) -> Problem:
     return Problem(
         404,
         ResponseCode.HANDLE_NOT_FOUND,
         "Handle not found",
-        f"The service responsible for it does not know the handle {visible_text(error.handle)}.",
+        "The service responsible for its prefix does not know this handle.",
         whose="The service was asked and has answered; this resolver works as it should.",
         advice=(
             "It may be mistyped or cut off: compare it with where you found it, down to the last character.",

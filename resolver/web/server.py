@@ -29,6 +29,8 @@ KEEPALIVE_S = 15.0
 SHUTDOWN_S = 20.0
 """How long requests in flight may take to end."""
 
+ADMIN_SHUTDOWN_S = 1.0
+
 DRAIN_S = 1.0
 """Between closing the listener and closing connections: what the kernel had accepted still gets an answer."""
 
@@ -74,41 +76,44 @@ async def serving(
     public_socket: socket.socket,
     admin_socket: socket.socket | None,
     registry: Registry | None = None,
+    drain_s: float = DRAIN_S,
 ) -> AsyncIterator[None]:
     """Serve while the block runs; on leaving it, drain.
 
     Args:
         settings: what the operator chose.
-        public_socket: listens already; shared with other workers, so not shut down here.
+        public_socket: listens already; closed here, yet not shut down, since other workers may share it.
         admin_socket: likewise, or ``None`` if another process answers for this one.
         registry: where resolution begins, if the settings do not say.
+        drain_s: how long what the kernel had accepted already may still come in after the listener is closed.
 
     Raises:
         SettingsError: a file that a setting names cannot be used.
     """
     draining = Draining()
-    public, admin = create_apps(settings, registry=registry, draining=draining)
-    runners = []
-    public_runner = web.AppRunner(
-        public, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
-    )
-    admin_runner = web.AppRunner(admin, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=1.0)
-    try:
-        runners.append(public_runner)
-        await public_runner.setup()
-        site = web.SockSite(public_runner, public_socket, backlog=BACKLOG)
-        await site.start()
+    async with contextlib.AsyncExitStack() as stack:
+        for listener in (public_socket, admin_socket):
+            if listener is not None:
+                stack.callback(listener.close)
+        public, admin = create_apps(settings, registry=registry, draining=draining)
+        site = await _listen(stack, public, public_socket, SHUTDOWN_S)
         if admin_socket is not None:
-            runners.append(admin_runner)
-            await admin_runner.setup()
-            await web.SockSite(admin_runner, admin_socket).start()
+            await _listen(stack, admin, admin_socket, ADMIN_SHUTDOWN_S)
         yield
         draining.is_on = True
         await site.stop()
-        await asyncio.sleep(DRAIN_S if public_runner.server and public_runner.server.connections else 0)
-    finally:
-        for runner in runners:
-            await runner.cleanup()
+        await asyncio.sleep(drain_s)
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack, app: web.Application, listener: socket.socket, shutdown_s: float
+) -> web.SockSite:
+    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=shutdown_s)
+    stack.push_async_callback(runner.cleanup)
+    await runner.setup()
+    site = web.SockSite(runner, listener, backlog=BACKLOG)
+    await site.start()
+    return site
 
 
 async def serve(
