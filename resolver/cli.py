@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
@@ -104,6 +108,8 @@ def serve(config: Path | None, **options: Any) -> None:
     """Run the proxy."""
     settings = _read(config, options)
     _start_logging(settings)
+    if settings.workers > 1:
+        _prepare_shared_metrics()
     from resolver.web.server import bind, serve
 
     try:
@@ -115,7 +121,20 @@ def serve(config: Path | None, **options: Any) -> None:
     def announce() -> None:
         click.echo(f"Resolving on {_url(public)}, metrics and health on {_url(admin)}")
 
-    _run(serve(settings, public, admin, announce=announce))
+    if settings.workers == 1:
+        _run(serve(settings, public, admin, announce=announce))
+        return
+    from resolver.web.workers import Parent
+
+    reread = functools.partial(read_settings, options, os.environ, config)
+    sys.exit(Parent(settings, reread, public, admin, announce).run())
+
+
+def _prepare_shared_metrics() -> None:
+    """Choose a fresh folder in which workers leave their numbers; prometheus-client looks for it when imported."""
+    folder = tempfile.mkdtemp(prefix="handle-resolver-metrics-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
 
 
 @main.command()

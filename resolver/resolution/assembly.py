@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from resolver.cache.memory import MemoryCache
@@ -40,13 +41,19 @@ class Assembly:
             await self.redis.close()
 
 
-def assemble(settings: Settings, observer: Observer, registry: Registry | None = None) -> Assembly:
+def assemble(
+    settings: Settings,
+    observer: Observer,
+    registry: Registry | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Assembly:
     """Build a resolver; nothing is connected before it is used.
 
     Args:
         settings: what the operator chose.
         observer: told what happens.
         registry: where resolution begins, if the settings do not say.
+        clock: seconds since 1970.
 
     Raises:
         SettingsError: the bootstrap file or the Redis URL cannot be used.
@@ -60,11 +67,11 @@ def assemble(settings: Settings, observer: Observer, registry: Registry | None =
         redis,
         background,
         stale_max_s=settings.stale_max,
-        clock=time.time,
+        clock=clock,
         observer=observer,
     )
     network = Network(AddressPolicy(settings.allow_private_addresses), observer=observer)
-    driver = Driver(registry, network, background, transports=settings.transports, clock=time.time)
+    driver = Driver(registry, network, background, transports=settings.transports, clock=clock)
     resolver = Resolver(
         driver,
         cache,
@@ -76,7 +83,7 @@ def assemble(settings: Settings, observer: Observer, registry: Registry | None =
             prefix_absence=settings.prefix_not_found_ttl,
             failure=settings.failure_ttl,
         ),
-        clock=time.time,
+        clock=clock,
         observer=observer,
     )
     return Assembly(resolver, cache, background, redis)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
@@ -10,18 +12,27 @@ from resolver.web.draining import Draining
 
 __all__ = ["create_admin_app"]
 
-_DRAINING: web.AppKey[Draining] = web.AppKey("draining", Draining)
+_MISSING: web.AppKey[Callable[[], list[str]]] = web.AppKey("missing")
 
 
-def create_admin_app(collectors: CollectorRegistry, draining: Draining) -> web.Application:
+def create_admin_app(
+    collectors: CollectorRegistry, draining: Draining, is_serving: Callable[[], bool] = lambda: True
+) -> web.Application:
     """Return the application of the admin listener.
 
     Args:
         collectors: what ``/metrics`` shows.
         draining: whether the process is about to stop.
+        is_serving: whether anybody answers on the public listener.
     """
+
+    def missing() -> list[str]:
+        # The registry's addresses are loaded before the listeners open; Redis is never a condition.
+        found = ["the process is about to stop"] if draining.is_on else []
+        return found if is_serving() else [*found, "no worker serves"]
+
     app = web.Application()
-    app[_DRAINING] = draining
+    app[_MISSING] = missing
     app.router.add_get("/metrics", make_aiohttp_handler(collectors))
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
@@ -33,9 +44,7 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    # The registry's addresses are loaded before the listeners open; Redis is never a condition.
-    if request.app[_DRAINING].is_on:
-        return web.json_response(
-            {"status": "not ready", "missing": ["the process is about to stop"]}, status=503
-        )
+    missing = request.app[_MISSING]()
+    if missing:
+        return web.json_response({"status": "not ready", "missing": missing}, status=503)
     return web.json_response({"status": "ready"})

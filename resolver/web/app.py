@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import web
@@ -36,7 +37,11 @@ def package_version() -> str:
 
 
 def create_apps(
-    settings: Settings, *, registry: Registry | None = None, draining: Draining | None = None
+    settings: Settings,
+    *,
+    registry: Registry | None = None,
+    draining: Draining | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> tuple[web.Application, web.Application]:
     """Return the public and the admin application, which share one resolver.
 
@@ -44,13 +49,14 @@ def create_apps(
         settings: what the operator chose.
         registry: where resolution begins, if the settings do not say.
         draining: told when the worker is about to stop.
+        clock: seconds since 1970.
 
     Raises:
         SettingsError: a file that a setting names cannot be used.
     """
     draining = draining or Draining()
     metrics = Metrics(CollectorRegistry(), package_version())
-    assembly = assemble(settings, metrics, registry)
+    assembly = assemble(settings, metrics, registry, clock)
     folders = template_folders(settings.templates)
     renderer = Renderer(
         folders,
@@ -58,6 +64,7 @@ def create_apps(
         base_url=settings.base_url,
         contact=settings.contact,
         version=package_version(),
+        clock=clock,
     )
     handlers = Handlers(
         assembly.resolver,
@@ -68,6 +75,7 @@ def create_apps(
         schemes=DEFAULT_SCHEMES | frozenset(settings.extra_schemes),
         trusted_proxies=settings.trusted_proxies,
         draining=draining,
+        clock=clock,
     )
     public = web.Application(client_max_size=MAX_BODY_OCTETS)
     public[ASSEMBLY] = assembly

@@ -103,6 +103,7 @@ class Handlers:
         schemes: frozenset[str],
         trusted_proxies: Sequence[Network],
         draining: Draining,
+        clock: Callable[[], float],
     ) -> None:
         self._resolver = resolver
         self._renderer = renderer
@@ -112,6 +113,7 @@ class Handlers:
         self._schemes = schemes
         self._trusted_proxies = tuple(trusted_proxies)
         self._draining = draining
+        self._clock = clock
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a request, count it, and let nothing but an answer out."""
@@ -253,7 +255,7 @@ class Handlers:
 
     def _listing_view(self, query: HandleQuery, followed: Followed, views: Sequence[Any]) -> dict[str, Any]:
         resolved = followed.resolved
-        now = time.time()
+        now = self._clock()
         changed = max((value.timestamp for value in resolved.record.values), default=0)
         return {
             "handle": followed.handle,
@@ -272,14 +274,14 @@ class Handlers:
     # --- other pages -------------------------------------------------------------------------------------
 
     def _page(self, template: str, view: dict[str, Any]) -> web.Response:
-        return self._renderer.page(template, view, Caching(time.time() + STATIC_MAX_AGE_S, 300))
+        return self._renderer.page(template, view, Caching(self._clock() + STATIC_MAX_AGE_S, 300))
 
     def _static(self, request: web.Request, name: str) -> web.Response:
         file = self._static_files.get(name)
         if file is None:
             raise BadRequestError("there is no such file", status=404, code=ResponseCode.HANDLE_NOT_FOUND)
-        caching = Caching(time.time() + STATIC_MAX_AGE_S, STATIC_MAX_AGE_S)
-        headers = {**caching.headers(time.time()), "ETag": file.etag}
+        caching = Caching(self._clock() + STATIC_MAX_AGE_S, STATIC_MAX_AGE_S)
+        headers = {**caching.headers(self._clock()), "ETag": file.etag}
         if request.headers.get("If-None-Match") == file.etag:
             return self._renderer.empty(304, headers)
         response = self._renderer.empty(200, {**headers, "Content-Type": file.content_type})
@@ -294,7 +296,7 @@ class Handlers:
             if problem.status == 404 and not read_parameters(visit.request.raw_path.partition("?")[2]).flag(
                 "auth"
             ):
-                caching = Caching(time.time() + NOT_FOUND_MAX_AGE_S, self._max_age_s)
+                caching = Caching(self._clock() + NOT_FOUND_MAX_AGE_S, self._max_age_s)
         headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
         if problem.status == 405:
             headers["Allow"] = ", ".join(METHODS)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from importlib.resources import files
@@ -33,8 +32,9 @@ _COMMON_HEADERS = {
 }
 _PAGE_HEADERS = {
     "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; "
-        "frame-ancestors 'none'; base-uri 'none'"
+        "default-src 'none'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; "
+        # The form leads to where the handle leads: browsers apply this to redirects of a form as well.
+        "form-action 'self' http: https:"
     ),
     "Referrer-Policy": "strict-origin-when-cross-origin",
 }
@@ -83,7 +83,14 @@ class Renderer:
     """Makes responses. One for each app."""
 
     def __init__(
-        self, folders: list[Path], *, site_name: str, base_url: str, contact: str, version: str
+        self,
+        folders: list[Path],
+        *,
+        site_name: str,
+        base_url: str,
+        contact: str,
+        version: str,
+        clock: Callable[[], float],
     ) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(folders),
@@ -94,6 +101,7 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._base_url = base_url
+        self._clock = clock
         self._environment.globals.update(
             site_name=site_name, root=base_url, contact=contact, version=version, handle_path=encode_handle
         )
@@ -151,7 +159,7 @@ class Renderer:
         if callback is not None:
             octets = callback.encode() + b"(" + octets + b");"
             content_type = JAVASCRIPT
-        all_headers = {**_COMMON_HEADERS, **caching.headers(time.time()), **(headers or {})}
+        all_headers = {**_COMMON_HEADERS, **caching.headers(self._clock()), **(headers or {})}
         return web.Response(
             body=octets,
             status=status,
@@ -178,7 +186,7 @@ class Renderer:
             headers={
                 **_COMMON_HEADERS,
                 **_PAGE_HEADERS,
-                **caching.headers(time.time()),
+                **caching.headers(self._clock()),
                 "Content-Type": f"{HTML}; charset=utf-8",
                 **(headers or {}),
             },

@@ -8,6 +8,7 @@ import logging
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 
 from aiohttp import web
@@ -23,6 +24,9 @@ __all__ = ["bind", "new_event_loop", "serve", "serving"]
 logger = logging.getLogger(__name__)
 
 BACKLOG = 4096
+MAX_REQUEST_LINE = 64 * 1024
+"""Longest request line that is read at all; parse.py explains from 8 KiB on that it is too long."""
+
 KEEPALIVE_S = 15.0
 """Also the deadline for the head of a request: slow senders are dropped after it."""
 
@@ -77,6 +81,7 @@ async def serving(
     admin_socket: socket.socket | None,
     registry: Registry | None = None,
     drain_s: float = DRAIN_S,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[None]:
     """Serve while the block runs; on leaving it, drain.
 
@@ -86,6 +91,7 @@ async def serving(
         admin_socket: likewise, or ``None`` if another process answers for this one.
         registry: where resolution begins, if the settings do not say.
         drain_s: how long what the kernel had accepted already may still come in after the listener is closed.
+        clock: seconds since 1970.
 
     Raises:
         SettingsError: a file that a setting names cannot be used.
@@ -95,7 +101,7 @@ async def serving(
         for listener in (public_socket, admin_socket):
             if listener is not None:
                 stack.callback(listener.close)
-        public, admin = create_apps(settings, registry=registry, draining=draining)
+        public, admin = create_apps(settings, registry=registry, draining=draining, clock=clock)
         site = await _listen(stack, public, public_socket, SHUTDOWN_S)
         if admin_socket is not None:
             await _listen(stack, admin, admin_socket, ADMIN_SHUTDOWN_S)
@@ -108,7 +114,13 @@ async def serving(
 async def _listen(
     stack: contextlib.AsyncExitStack, app: web.Application, listener: socket.socket, shutdown_s: float
 ) -> web.SockSite:
-    runner = web.AppRunner(app, access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=shutdown_s)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_S,
+        shutdown_timeout=shutdown_s,
+        max_line_size=MAX_REQUEST_LINE,
+    )
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     site = web.SockSite(runner, listener, backlog=BACKLOG)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,17 @@ from resolver.web.server import bind, new_event_loop, serving
 START_TIMEOUT_S = 30.0
 
 
+class AdjustableClock:
+    """The real time, and however many seconds a test adds to it."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+
+    def __call__(self) -> float:
+        """Return seconds since 1970."""
+        return time.time() + self.offset_s
+
+
 @dataclass
 class RunningProxy:
     """Where the proxy and its network can be reached."""
@@ -25,6 +37,7 @@ class RunningProxy:
     port: int
     admin_port: int
     network: HandleNetwork
+    clock: AdjustableClock = field(default_factory=AdjustableClock)
     placeholders: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,12 +67,14 @@ def run_proxy(records: Path, **settings: Any) -> Iterator[RunningProxy]:
             public = bind("127.0.0.1", 0, "the proxy")
             admin = bind("127.0.0.1", 0, "its admin listener")
             chosen = Settings(**{"allow_private_addresses": True, **settings})
-            async with serving(chosen, public, admin, network.registry, drain_s=0):
+            clock = AdjustableClock()
+            async with serving(chosen, public, admin, network.registry, drain_s=0, clock=clock):
                 started["proxy"] = RunningProxy(
                     "127.0.0.1",
                     public.getsockname()[1],
                     admin.getsockname()[1],
                     network,
+                    clock,
                     {
                         f"${{{name}.{kind}}}": value
                         for name, facts in network.placeholders.items()

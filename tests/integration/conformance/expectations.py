@@ -16,7 +16,9 @@ def differences(response: RawResponse, want: dict[str, Any]) -> list[str]:
     if "one_of" in want:
         rest = {key: value for key, value in want.items() if key != "one_of"}
         tried = [differences(response, {**rest, **choice}) for choice in want["one_of"]]
-        return [] if any(not found for found in tried) else [f"none of {len(tried)} admitted answers: {tried}"]
+        return (
+            [] if any(not found for found in tried) else [f"none of {len(tried)} admitted answers: {tried}"]
+        )
     return list(_differences(response, want))
 
 
@@ -95,7 +97,8 @@ def _xml_differences(response: RawResponse, want: list[Any]) -> Iterator[str]:
 
 def _attributes(attributes: dict[str, Any]) -> dict[str, Any]:
     return {
-        name: float(value) if name == "weight" else " ".join(str(value).split()) for name, value in attributes.items()
+        name: float(value) if name == "weight" else " ".join(str(value).split())
+        for name, value in attributes.items()
     }
 
 

@@ -1,0 +1,191 @@
+"""Which addresses may be contacted: a table, since every line of it was somebody's hole once."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolver.errors import AddressRefusedError
+from resolver.transport.address_policy import AddressPolicy
+
+PUBLIC = AddressPolicy()
+PRIVATE_TOO = AddressPolicy(allow_private=True)
+PORT = 2641
+
+PUBLIC_ADDRESSES = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "9.255.255.255",
+    "11.0.0.0",
+    "38.100.138.131",
+    "100.63.255.255",
+    "100.128.0.0",
+    "126.255.255.255",
+    "128.0.0.0",
+    "169.253.255.255",
+    "172.15.255.255",
+    "172.32.0.0",
+    "192.0.1.1",
+    "192.167.255.255",
+    "198.17.255.255",
+    "198.20.0.0",
+    "223.255.255.255",
+    "2001:550:100:6::4",
+    "2600::1",
+    "2a09:bd00:ffc9:1:100::",
+    "::ffff:8.8.8.8",
+    "64:ff9b::8.8.8.8",
+    "2002:808:808::1",
+]
+
+PRIVATE_ADDRESSES = [
+    "0.0.0.1",
+    "0.255.255.255",
+    "10.0.0.1",
+    "10.255.255.255",
+    "100.64.0.1",
+    "100.127.255.255",
+    "127.0.0.1",
+    "127.255.255.254",
+    "169.254.0.1",
+    "169.254.169.254",  # metadata of most clouds
+    "169.254.170.2",  # credentials of containers
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.0.0.9",
+    "192.0.0.192",  # metadata of one cloud
+    "192.0.2.1",
+    "192.88.99.1",
+    "192.168.0.1",
+    "192.168.255.255",
+    "198.18.0.1",
+    "198.19.255.255",
+    "198.51.100.1",
+    "203.0.113.1",
+    "100.100.100.200",  # metadata of another cloud
+    "::1",
+    "::127.0.0.1",  # IPv4-compatible
+    "::10.0.0.1",
+    "::ffff:127.0.0.1",  # IPv4-mapped
+    "::ffff:10.0.0.1",
+    "::ffff:169.254.169.254",
+    "::ffff:192.168.1.1",
+    "::ffff:0:127.0.0.1",  # IPv4-translated
+    "64:ff9b::127.0.0.1",  # NAT64
+    "64:ff9b::10.0.0.1",
+    "64:ff9b::169.254.169.254",
+    "64:ff9b:1::1",
+    "64:ff9b:1:ffff::8.8.8.8",
+    "100::1",
+    "2001::1",  # Teredo
+    "2001:0:7f00:1::",
+    "2001:2::1",
+    "2001:10::1",
+    "2001:db8::1",
+    "2002:7f00:1::",  # 6to4
+    "2002:a00:1::1",
+    "2002:a9fe:a9fe::1",
+    "2002:c0a8:101::1",
+    "3fff::1",
+    "5f00::1",
+    "fc00::1",
+    "fd00:ec2::254",  # metadata over IPv6
+    "fdff:ffff::1",
+    "fe80::1",
+    "febf::1",
+    "fec0::1",
+    "fe80::1%1",
+]
+
+NEVER = [
+    "0.0.0.0",
+    "224.0.0.1",
+    "239.255.255.255",
+    "240.0.0.1",
+    "255.255.255.255",
+    "::",
+    "::ffff:0.0.0.0",
+    "::ffff:224.0.0.1",
+    "::ffff:255.255.255.255",
+    "64:ff9b::224.0.0.1",
+    "2002:e000:1::",
+    "ff00::1",
+    "ff02::1",
+    "ff0e::1",
+]
+
+REFUSED_NETWORKS = ["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4"]
+
+
+@pytest.mark.parametrize("address", PUBLIC_ADDRESSES)
+def test_public(address: str) -> None:
+    """Addresses of the internet may be asked, up to the very edge of each refused range."""
+    PUBLIC.check(ip_address(address), PORT)
+    PRIVATE_TOO.check(ip_address(address), PORT)
+
+
+@pytest.mark.parametrize("address", PRIVATE_ADDRESSES)
+def test_private(address: str) -> None:
+    """Addresses that lead anywhere else are refused, wrapped or not, unless the operator allows them."""
+    with pytest.raises(AddressRefusedError, match="not a public address"):
+        PUBLIC.check(ip_address(address), PORT)
+    PRIVATE_TOO.check(ip_address(address), PORT)
+
+
+@pytest.mark.parametrize("address", NEVER)
+@pytest.mark.parametrize("policy", [PUBLIC, PRIVATE_TOO])
+def test_no_single_server(address: str, policy: AddressPolicy) -> None:
+    """Multicast, broadcast and the unspecified address are refused whatever the operator allows."""
+    with pytest.raises(AddressRefusedError):
+        policy.check(ip_address(address), PORT)
+
+
+@given(
+    st.sampled_from(REFUSED_NETWORKS).flatmap(lambda network: st.ip_addresses(v=4, network=network)),
+    st.integers(0, 2**80 - 1),
+)
+def test_every_wrapping(inner: IPv4Address, rest: int) -> None:
+    """A refused IPv4 address stays refused in each way to write it as IPv6."""
+    number = int(inner)
+    wrapped = [
+        number,
+        0xFFFF << 32 | number,
+        0xFFFF << 48 | number,
+        0x64FF9B << 96 | number,
+        0x2002 << 112 | number << 80 | rest,
+    ]
+    for each in wrapped:
+        with pytest.raises(AddressRefusedError):
+            PUBLIC.check(IPv6Address(each), PORT)
+
+
+@pytest.mark.parametrize("port", [80, 443, 1024, 2641, 8000, 8080, 65535])
+def test_ports_of_handle_servers(port: int) -> None:
+    """Ports on which handle servers are found, and any other that nobody else claims, may be asked."""
+    PUBLIC.check(ip_address("8.8.8.8"), port)
+
+
+@pytest.mark.parametrize(
+    "port", [0, 1, 22, 25, 53, 123, 389, 445, 1023, 2049, 2375, 3306, 5060, 5432, 6000, 6379, 6667, 9200, 11211, 27017]
+)
+@pytest.mark.parametrize("policy", [PUBLIC, PRIVATE_TOO])
+def test_ports_of_others(port: int, policy: AddressPolicy) -> None:
+    """Ports of mail, databases, caches and their like are refused, even where private addresses are allowed."""
+    with pytest.raises(AddressRefusedError, match=f"port {port} "):
+        policy.check(ip_address("8.8.8.8"), port)
+
+
+@pytest.mark.parametrize("port", [65536, 70_000, 2**31, 2**32 - 1])
+def test_ports_that_do_not_exist(port: int) -> None:
+    """A site record has room for ports that there are none of: refused here, since sockets raise other errors."""
+    with pytest.raises(AddressRefusedError):
+        PUBLIC.check(ip_address("8.8.8.8"), port)
+
+
+def test_default_is_strict() -> None:
+    """Nobody has to ask for safety."""
+    with pytest.raises(AddressRefusedError):
+        AddressPolicy().check(ip_address("127.0.0.1"), PORT)
