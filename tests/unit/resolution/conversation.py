@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from resolver.errors import ResolverError
+from resolver.errors import ResolverError, TransportError
 from resolver.model.handle import Handle
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.model.site import Site, Transport
@@ -21,6 +21,7 @@ from resolver.resolution.steps import (
     Candidate,
     Conversation,
     Event,
+    Failed,
     Fetch,
     Fetched,
     Heard,
@@ -94,6 +95,11 @@ def found(ask: Ask, *values: HandleValue) -> Heard:
     return heard(ask.candidate, ResponseCode.SUCCESS, ResolutionResponse(record.handle, record.values))
 
 
+def refused(ask: Ask) -> Failed:
+    """Let nobody listen at the server that is asked."""
+    return Failed(ask.candidate, TransportError("refused"))
+
+
 def referral(
     ask: Ask,
     *values: HandleValue,
@@ -123,22 +129,3 @@ def failing(conversation: Conversation[Answer], event: Event | ResolverError | N
         else:
             conversation.send(event)
     return end.value
-
-
-__all__ = [
-    "OTHER_SITE",
-    "REGISTRY",
-    "SITE",
-    "THIRD_SITE",
-    "ask_for",
-    "asked",
-    "asking",
-    "ending",
-    "failing",
-    "fetched",
-    "found",
-    "heard",
-    "planned",
-    "prefix_record",
-    "referral",
-]

@@ -14,8 +14,9 @@ from resolver.errors import (
 from resolver.model.handle import Handle
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.model.site import Site
+from resolver.protocol.codes import ResponseCode
 from resolver.resolution.lookup import MAX_SERVICE_HANDLES, RECURSION_LIMIT
-from resolver.resolution.steps import Fetch, Fetched, Plan, Step
+from resolver.resolution.steps import Answer, Conversation, Fetch, Fetched, Plan, Step
 from tests.fakes import record_of, service_value, site_value, text_value, url_value
 from tests.unit.resolution.conversation import (
     OTHER_SITE,
@@ -29,8 +30,10 @@ from tests.unit.resolution.conversation import (
     failing,
     fetched,
     found,
+    heard,
     planned,
     prefix_record,
+    refused,
 )
 
 HANDLE = "10.1/abc"
@@ -340,21 +343,13 @@ def test_recursion_limit() -> None:
 # --- a prefix that moved ---------------------------------------------------------------------------------
 
 
-def moved(*, is_old: bool = True) -> tuple[object, Step]:
+def moved() -> tuple[Conversation[Answer], Step]:
     """Let the only server of a remembered prefix record fail; return what the lookup does then."""
     lookup = ask_for(HANDLE)
     next(lookup)
-    step = lookup.send(fetched(is_old=is_old))
+    step = lookup.send(fetched(is_old=True))
     ask = asked(lookup.send(planned(step)))
-    return lookup, lookup.send(failed(ask))
-
-
-def failed(ask: object) -> object:
-    """Let the server that is asked fail."""
-    from resolver.resolution.steps import Ask, Failed
-
-    assert isinstance(ask, Ask)
-    return Failed(ask.candidate, TransportError("refused"))
+    return lookup, lookup.send(refused(ask))
 
 
 def test_old_prefix_record_is_fetched_anew() -> None:
@@ -374,7 +369,7 @@ def test_prefix_record_is_fetched_anew_once() -> None:
     lookup, _ = moved()
     step = lookup.send(fetched(site_value(OTHER_SITE), is_old=True))
     ask = asked(lookup.send(planned(step)))
-    error = failing(lookup, failed(ask))
+    error = failing(lookup, refused(ask))
     assert isinstance(error, NoServerAnsweredError)
     assert [server for server, _ in error.attempts] == ["udp://198.51.100.2:2641"]
 
@@ -398,14 +393,11 @@ def test_young_prefix_record_is_believed() -> None:
     """A prefix record that was just fetched is not asked for again."""
     lookup = ask_for(HANDLE)
     ask = asking(lookup)
-    assert isinstance(failing(lookup, failed(ask)), UpstreamError)
+    assert isinstance(failing(lookup, refused(ask)), UpstreamError)
 
 
 def test_absence_is_believed() -> None:
     """A server that knows the handle does not exist is believed, however old the prefix record is."""
-    from resolver.protocol.codes import ResponseCode
-    from tests.unit.resolution.conversation import heard
-
     lookup = ask_for(HANDLE)
     next(lookup)
     step = lookup.send(fetched(is_old=True))
