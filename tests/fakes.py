@@ -246,9 +246,11 @@ class FakeNetwork:
         if transport.name.lower() in service.behaviour.silent:
             await asyncio.sleep(self.SILENCE_S)
             raise LookupTimeoutError(f"{transport.name.lower()}: no answer within {self.SILENCE_S} s")
+        answer = service.behaviour.rewrite(service.answer(message))
+        # The server looks at its records at once; it is the answer that takes its time.
         if service.behaviour.delay_s:
             await asyncio.sleep(service.behaviour.delay_s)
-        return service.behaviour.rewrite(service.answer(message))
+        return answer
 
     def asked(self, address: str) -> list[str]:
         """Return the handles that the server at ``address`` was asked for."""

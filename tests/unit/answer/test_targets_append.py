@@ -129,7 +129,7 @@ def test_what_would_lead_elsewhere_is_refused(base: str, appended: str) -> None:
     assert append_to_target(Target(base), appended) is None
 
 
-@pytest.mark.parametrize("appended", ["\ud800", "/\udfff", "/\udc80\udcff", ":" + "9" * 5000, "@[::1%x]:" + "1" * 5000])
+@pytest.mark.parametrize("appended", ["\ud800", "/\udfff", "/\udc80\udcff", ":" + "9" * 5000])
 @pytest.mark.parametrize("base", ["https://example.org", "https://example.org/", "urn:x"])
 def test_no_appendix_is_a_failure_of_ours(base: str, appended: str) -> None:
     """Half characters, as a JSON body may hold them, and endless ports are refused like any other nonsense."""

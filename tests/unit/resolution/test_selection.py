@@ -109,18 +109,24 @@ def test_fast_site_first() -> None:
     health = HealthTable()
     for site, rtt_s in ((NEAR, 0.3), (MIDDLE, 0.02), (FAR, 0.1)):
         health.answered(way_to(site), rtt_s)
-    assert shown(plan((NEAR, MIDDLE, FAR), health, transports=(UDP,))) == [
-        "udp://192.0.2.2",
-        "udp://192.0.2.3",
-        "udp://192.0.2.1",
-    ]
+    fastest_first = ["udp://192.0.2.2", "udp://192.0.2.3", "udp://192.0.2.1"]
+    assert shown(plan((NEAR, MIDDLE, FAR), health, transports=(UDP,))) == fastest_first
+
+
+def test_fast_site_first_though_it_never_needed_the_other_transport() -> None:
+    """A site known by one transport is known: that nobody tried the other does not make it a stranger."""
+    health = HealthTable()
+    for site, rtt_s in ((NEAR, 0.3), (MIDDLE, 0.02), (FAR, 0.1)):
+        health.answered(way_to(site), rtt_s)
+    fastest_first = ["udp://192.0.2.2", "udp://192.0.2.3", "udp://192.0.2.1"]
+    assert shown(plan((NEAR, MIDDLE, FAR), health, transports=(UDP, TCP)))[:3] == fastest_first
 
 
 def test_unknown_site_gets_its_chance() -> None:
     """A site never asked counts as fast."""
     health = HealthTable()
     health.answered(way_to(NEAR), 0.001)
-    assert shown(plan((NEAR, MIDDLE), health))[0] == "udp://192.0.2.2"
+    assert shown(plan((NEAR, MIDDLE), health, transports=(UDP,)))[0] == "udp://192.0.2.2"
 
 
 def test_chance_lets_slower_sites_be_asked() -> None:
@@ -128,10 +134,10 @@ def test_chance_lets_slower_sites_be_asked() -> None:
     health = HealthTable()
     health.answered(way_to(NEAR), 0.01)
     health.answered(way_to(MIDDLE), 0.01 + 0.9 * EXPLORATION_S)
-    assert shown(plan((NEAR, MIDDLE), health, jitter=(0.0, 0.0)))[0] == "udp://192.0.2.1"
-    assert shown(plan((NEAR, MIDDLE), health, jitter=(1.0, 0.0)))[0] == "udp://192.0.2.2"
+    assert shown(plan((NEAR, MIDDLE), health, transports=(UDP,), jitter=(0.0, 0.0)))[0] == "udp://192.0.2.1"
+    assert shown(plan((NEAR, MIDDLE), health, transports=(UDP,), jitter=(1.0, 0.0)))[0] == "udp://192.0.2.2"
     health.answered(way_to(FAR), 0.01 + 1.1 * EXPLORATION_S)
-    assert shown(plan((NEAR, FAR), health, jitter=(1.0, 0.0)))[0] == "udp://192.0.2.1"
+    assert shown(plan((NEAR, FAR), health, transports=(UDP,), jitter=(1.0, 0.0)))[0] == "udp://192.0.2.1"
 
 
 def test_primaries_only() -> None:
@@ -149,7 +155,7 @@ def test_many_candidates() -> None:
     health = HealthTable()
     for number, site in enumerate(sites):
         health.answered(way_to(site), 1.0 - number / 1000)
-    candidates = plan(sites, health)
+    candidates = plan(sites, health, transports=(UDP,))
     assert len(candidates) == MAX_CANDIDATES
     assert shown(candidates)[0] == "udp://198.51.100.199"
 
@@ -263,7 +269,7 @@ def test_smoothing() -> None:
         health.answered(way_to(NEAR), 0.02)
     health.answered(way_to(NEAR), 0.5)
     health.answered(way_to(MIDDLE), 0.2)
-    assert shown(plan((MIDDLE, NEAR), health))[0] == "udp://192.0.2.1"
+    assert shown(plan((MIDDLE, NEAR), health, transports=(UDP,)))[0] == "udp://192.0.2.1"
 
 
 # --- which server of a site, and where it is -------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Measurements, each beside something comparable in the same run. ``python -m benchmarks`` writes results.md."""

@@ -1,0 +1,39 @@
+"""Scenarios run in virtual time: an hour passes in no time, and so does every time-out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from types import SimpleNamespace
+
+import pytest
+
+from resolver.resolution import driver
+from tests.fakes import VirtualTimeLoop
+from tests.scenarios.world import World, loop_time
+
+
+def pytest_asyncio_loop_factories() -> dict[str, type[VirtualTimeLoop]]:
+    """Give every scenario a loop that never really waits."""
+    return {"virtual": VirtualTimeLoop}
+
+
+@pytest.fixture(autouse=True)
+def learned_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is learned about servers ages in virtual time too."""
+    monkeypatch.setattr(driver, "time", SimpleNamespace(monotonic=loop_time, perf_counter=loop_time))
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A registry, prefix ``10.1`` with a service of two sites, and a resolver without Redis."""
+    world = World.with_one_prefix()
+    yield world
+    await world.close()
+
+
+@pytest.fixture
+async def shared_world() -> AsyncIterator[World]:
+    """The same with a Redis."""
+    world = World.with_one_prefix(redis=True)
+    yield world
+    await world.close()
