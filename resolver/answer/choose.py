@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from resolver.answer.preferences import Action, Preferences
 from resolver.answer.targets import DEFAULT_SCHEMES, Target, append_to_target, read_target
+from resolver.model.handle import fold_ascii
 from resolver.model.record import HandleRecord, HandleValue, has_type, select_values
 from resolver.protocol.text import strict_text
 
@@ -67,8 +68,8 @@ def choose_answer(
 
 
 def _targets(values: tuple[HandleValue, ...], schemes: frozenset[str]) -> Iterator[Target]:
-    exact = [value for value in values if value.type.upper() in {"URL", "0.TYPE/URL"}]
-    subtypes = [value for value in values if value.type.upper() != "URL" and has_type(value.type, "URL")]
+    exact = [value for value in values if fold_ascii(value.type) in {"URL", "0.TYPE/URL"}]
+    subtypes = [value for value in values if fold_ascii(value.type) != "URL" and has_type(value.type, "URL")]
     for value in (*exact, *subtypes):
         target = read_target(value.data, schemes)
         if isinstance(target, Target):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from resolver.answer.targets import DEFAULT_SCHEMES, Target, Unusable, read_target
 from resolver.errors import InvalidHandleError, MessageFormatError
-from resolver.model.handle import Handle
+from resolver.model.handle import Handle, fold_ascii
 from resolver.model.keys import PublicKey
 from resolver.model.record import (
     DEFAULT_PERMISSIONS,
@@ -111,7 +111,7 @@ def show_value(value: HandleValue, schemes: frozenset[str] = DEFAULT_SCHEMES) ->
     return ValueView(
         index=value.index,
         type=visible_text(value.type),
-        type_name=_TYPE_NAMES.get(value.type.upper(), ""),
+        type_name=_TYPE_NAMES.get(fold_ascii(value.type), ""),
         type_handle=_type_handle(value.type),
         text=None if text is None else _shortened(visible_text(text)),
         uri=uri,
@@ -174,8 +174,8 @@ def _link(value: HandleValue, text: str | None, schemes: frozenset[str]) -> tupl
 
 
 def _type_handle(value_type: str) -> str | None:
-    if value_type.upper() in _TYPE_NAMES and "/" not in value_type:
-        return f"0.TYPE/{value_type.upper()}"
+    if fold_ascii(value_type) in _TYPE_NAMES and "/" not in value_type:
+        return f"0.TYPE/{fold_ascii(value_type)}"
     if "/" not in value_type or ":" in value_type:
         return None
     return _parsed(value_type)
@@ -198,7 +198,7 @@ def _parsed(text: str) -> str | None:
 
 
 def _structured(value: HandleValue) -> tuple[Fact, ...]:
-    value_type = value.type.upper()
+    value_type = fold_ascii(value.type)
     try:
         if has_type(value_type, "HS_ADMIN"):
             return _admin_facts(value.data)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 
+from resolver.model.handle import fold_ascii
+
 __all__ = [
     "DEFAULT_PERMISSIONS",
     "AdminPermission",
@@ -125,11 +127,7 @@ class HandleRecord:
 
     def lifetime_s(self, now: float, longest_s: float) -> float:
         """Seconds that the record may be kept: the shortest of its values' lifetimes, at most ``longest_s``."""
-        return (
-            min((value.lifetime_s(now) for value in self.values), default=longest_s)
-            if self.values
-            else longest_s
-        )
+        return min([longest_s, *(value.lifetime_s(now) for value in self.values)])
 
 
 def has_type(value_type: str, wanted: str) -> bool:
@@ -137,7 +135,7 @@ def has_type(value_type: str, wanted: str) -> bool:
 
     ``URL.METADATA`` is a ``URL``; ``URLX`` is not.
     """
-    value_type, wanted = value_type.upper(), wanted.upper()
+    value_type, wanted = fold_ascii(value_type), fold_ascii(wanted)
     return value_type == wanted or value_type.startswith(wanted + ".")
 
 
@@ -145,7 +143,7 @@ def matches_type_query(value_type: str, query: str) -> bool:
     """Return whether ``query`` of a request asks for ``value_type``; a trailing dot asks for the family."""
     if query.endswith("."):
         return has_type(value_type, query[:-1])
-    return value_type.upper() == query.upper()
+    return fold_ascii(value_type) == fold_ascii(query)
 
 
 def select_values(

@@ -129,7 +129,7 @@ def decode_address(octets: bytes) -> IPAddress | None:
     if not any(octets):
         return None
     if not any(octets[:12]) or octets[:12] == _MAPPED_PREFIX:
-        return ipaddress.IPv4Address(octets[12:])
+        return ipaddress.IPv4Address(octets[12:]) if any(octets[12:]) else None
     return ipaddress.IPv6Address(octets)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = ["address_text", "key_from_json", "key_to_json", "site_from_json", "si
 Json = Any
 
 _JSON_DEFAULT_HASH_OPTION = HashOption.BY_HANDLE
+_OCTET = re.compile("[0-9]{1,3}")
 
 
 def site_to_json(site: Site) -> dict[str, Json]:
@@ -153,7 +155,8 @@ def key_from_json(shown: Json) -> PublicKey:
         if not isinstance(text, str):
             raise MessageFormatError(f"key lacks {name!r}")
         try:
-            return int.from_bytes(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), "big")
+            padded = text + "=" * (-len(text) % 4)
+            return int.from_bytes(base64.b64decode(padded, altchars=b"-_", validate=True), "big")
         except (ValueError, binascii.Error) as error:
             raise MessageFormatError(f"key member {name!r} is no base64url") from error
 
@@ -176,15 +179,15 @@ def site_from_json(shown: Json) -> Site:
     """
     site = _Members(shown, "site")
     major, _, minor = site.text("protocolVersion", "2.10").partition(".")
-    if not (major.isdecimal() and minor.isdecimal()):
-        raise MessageFormatError(f"site: protocolVersion {major}.{minor} is not like 2.11")
+    if not (_OCTET.fullmatch(major) and _OCTET.fullmatch(minor) and max(int(major), int(minor)) <= 255):
+        raise MessageFormatError(f"site: protocolVersion {major[:20]}.{minor[:20]} is not like 2.11")
     return Site(
-        format_version=site.number("version", 1),
+        format_version=site.number("version", 1, 0xFFFF),
         protocol_version=(int(major), int(minor)),
-        serial_number=site.number("serialNumber", 1),
+        serial_number=site.number("serialNumber", 1, 0xFFFF),
         primary=site.flag("primarySite"),
         multi_primary=site.flag("multiPrimary"),
-        hash_option=site.number("hashOption", _JSON_DEFAULT_HASH_OPTION),
+        hash_option=site.number("hashOption", _JSON_DEFAULT_HASH_OPTION, 0xFF),
         hash_filter=site.text("hashFilter", ""),
         attributes=tuple(_attributes_from_json(site.get("attributes"))),
         servers=tuple(_server_from_json(server) for server in site.items("servers", "serverList")),
@@ -257,7 +260,7 @@ def _interface_from_json(shown: Json) -> Interface:
     protocol = interface.get("protocol")
     if isinstance(protocol, str) and protocol.upper() in Transport.__members__:
         transport = int(Transport[protocol.upper()])
-    elif isinstance(protocol, int) and 0 <= protocol <= 255:
+    elif isinstance(protocol, int) and not isinstance(protocol, bool) and 0 <= protocol <= 255:
         transport = protocol
     else:
         raise MessageFormatError(
@@ -288,10 +291,12 @@ class _Members:
             raise MessageFormatError(f"{self._what}: {names[0]} must be a list, not {found!r}")
         return found
 
-    def number(self, name: str, default: int | None) -> int:
+    def number(self, name: str, default: int | None, highest: int = 0xFFFF_FFFF) -> int:
         found = self._members.get(name, default)
-        if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= 0xFFFF_FFFF:
-            raise MessageFormatError(f"{self._what}: {name} must be a number, not {found!r}")
+        if not isinstance(found, int) or isinstance(found, bool) or not 0 <= found <= highest:
+            raise MessageFormatError(
+                f"{self._what}: {name} must be a number from 0 to {highest}, not {found!r}"
+            )
         return found
 
     def text(self, name: str, default: str | None) -> str:

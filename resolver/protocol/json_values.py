@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from resolver.errors import MessageFormatError
+from resolver.model.handle import fold_ascii
 from resolver.model.record import (
     DEFAULT_PERMISSIONS,
     AdminPermission,
@@ -43,6 +45,7 @@ Json = Any
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _DEFAULT_TTL = 86400
+_ADMIN_DIGITS = re.compile("[01]{1,16}")
 
 SITE_TYPES = ("HS_SITE", "HS_NA_DELEGATE")
 """Types, with their subtypes, whose data is a site record."""
@@ -80,7 +83,7 @@ def data_to_json(value_type: str, data: bytes) -> dict[str, Json]:
 
 
 def _structured_to_json(value_type: str, data: bytes) -> dict[str, Json] | None:
-    folded = value_type.upper()
+    folded = fold_ascii(value_type)
     if not folded.startswith("HS_"):
         return None
     if has_type(folded, "HS_ADMIN"):
@@ -146,7 +149,7 @@ def value_from_json(shown: Json) -> HandleValue:
     if not isinstance(shown, Mapping):
         raise MessageFormatError(f"a value must be an object, not {shown!r}")
     index, value_type = shown.get("index"), shown.get("type")
-    if not isinstance(index, int) or not isinstance(value_type, str):
+    if not _is_i32(index) or not isinstance(value_type, str):
         raise MessageFormatError(
             f"a value needs a number as index and text as type: {index!r}, {value_type!r}"
         )
@@ -159,19 +162,36 @@ def value_from_json(shown: Json) -> HandleValue:
             ttl=ttl,
             ttl_type=ttl_type,
             permissions=_permissions_from_json(shown.get("permissions")),
-            timestamp=time_from_json(shown["timestamp"]) if shown.get("timestamp") else 0,
-            references=tuple(_reference_from_json(reference) for reference in shown.get("references") or ()),
+            timestamp=_as_i32(time_from_json(shown["timestamp"])) if shown.get("timestamp") else 0,
+            references=_references_from_json(shown.get("references") or []),
         )
     except MessageFormatError as error:
         raise MessageFormatError(f"value {index}: {error}") from error
 
 
+def _is_i32(shown: Json) -> TypeGuard[int]:
+    return isinstance(shown, int) and not isinstance(shown, bool) and -(2**31) <= shown < 2**31
+
+
+def _storable(seconds: int) -> int:
+    if not _is_i32(seconds):
+        raise MessageFormatError(f"{seconds!r} seconds do not fit into the 32 bits of a value")
+    return seconds
+
+
+def _as_i32(seconds: int) -> int:
+    """Return a moment as the signed 32 bits in which deployed servers keep it: after 2038 it reads as before 1970."""
+    if not -(2**31) <= seconds < 2**32:
+        raise MessageFormatError(f"{seconds!r} seconds do not fit into the 32 bits of a value")
+    return (seconds + 2**31) % 2**32 - 2**31
+
+
 def _ttl_from_json(shown: Json) -> tuple[int, TtlType]:
     match shown:
         case int() if not isinstance(shown, bool):
-            return shown, TtlType.RELATIVE
+            return _storable(shown), TtlType.RELATIVE
         case str():
-            return time_from_json(shown), TtlType.ABSOLUTE
+            return _storable(time_from_json(shown)), TtlType.ABSOLUTE
         case _:
             raise MessageFormatError(f"ttl {shown!r} is neither seconds nor a time")
 
@@ -205,15 +225,23 @@ def _permissions_from_json(shown: Json) -> int:
             raise MessageFormatError(f'permissions {shown!r} are not like "1110"')
 
 
+def _references_from_json(shown: Json) -> tuple[Reference, ...]:
+    if not isinstance(shown, list):
+        raise MessageFormatError(f"references must be a list, not {shown!r}")
+    return tuple(_reference_from_json(reference) for reference in shown)
+
+
 def _reference_from_json(shown: Json) -> Reference:
     match shown:
-        case {"handle": str(handle), "index": int(index)}:
+        case {"handle": str(handle), "index": index} if _is_i32(index):
             return Reference(handle, index)
         case str():
             index_text, colon, handle = shown.partition(":")
-            if colon and index_text.isdecimal():
-                return Reference(handle, int(index_text))
-            return Reference(shown, 0)
+            if not colon or not (index_text.isascii() and index_text.isdecimal()):
+                return Reference(shown, 0)
+            if len(index_text) > 10 or not _is_i32(int(index_text)):
+                raise MessageFormatError(f"index {index_text[:20]} of a reference does not fit into 32 bits")
+            return Reference(handle, int(index_text))
         case _:
             raise MessageFormatError(f"{shown!r} is no reference to a handle and an index")
 
@@ -229,19 +257,18 @@ def _data_from_json(shown: Json) -> bytes:
                 return base64.b64decode(text, validate=True)
             case {"format": "hex", "value": str(text)}:
                 return bytes.fromhex(text)
-            case {
-                "format": "admin",
-                "value": {"handle": str(), "index": int(), "permissions": str()} as admin,
-            }:
+            case {"format": "admin", "value": {"permissions": str(digits)} as admin} if (
+                _ADMIN_DIGITS.fullmatch(digits)
+            ):
                 return encode_admin(
                     AdminRecord(
-                        AdminPermission(int(admin["permissions"], 2)),
-                        Reference(admin["handle"], admin["index"]),
+                        AdminPermission(int(digits, 2)),
+                        _reference_from_json(admin),
                         bool(admin.get("legacyByteLength", False)),
                     )
                 )
             case {"format": "vlist", "value": list(references)}:
-                return encode_vlist(tuple(_reference_from_json(reference) for reference in references))
+                return encode_vlist(_references_from_json(references))
             case {"format": "site", "value": site}:
                 return encode_site(site_from_json(site))
             case {"format": "key", "value": key}:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from lxml import etree
 
 from resolver.errors import MessageFormatError
+from resolver.model.handle import fold_ascii
 from resolver.model.namespace import ACTIVE, Namespace
 from resolver.model.record import HandleValue
 from resolver.protocol.xml import parse_xml
@@ -43,7 +44,7 @@ def namespace_of(values: Iterable[HandleValue]) -> Namespace | None:
     must not take a prefix down.
     """
     found = sorted(
-        (value for value in values if value.type.upper() == NAMESPACE_TYPE), key=lambda value: value.index
+        (value for value in values if fold_ascii(value.type) == NAMESPACE_TYPE), key=lambda value: value.index
     )
     for value in found:
         if not value.data.strip():

@@ -9,16 +9,19 @@ from __future__ import annotations
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, padding, rsa
+from cryptography.x509 import InvalidVersion, load_der_x509_certificate
 
 from resolver.errors import MessageFormatError, SignatureError
 from resolver.model.keys import DhPublicKey, DsaPublicKey, PublicKey, RsaPublicKey
 from resolver.protocol.envelope import Envelope, is_older
+from resolver.protocol.keys import encode_public_key
 from resolver.protocol.message import Credential, Message, header_and_body
 from resolver.protocol.wire import write_u32
 
 __all__ = [
     "PUBLIC_KEY_CREDENTIALS",
     "PrivateKey",
+    "encoded_key_of_certificate",
     "public_key_of",
     "sign_message",
     "signed_octets",
@@ -38,6 +41,8 @@ _DIGESTS: dict[str, hashes.HashAlgorithm] = {
     "SHA-256": hashes.SHA256(),
     "SHA256": hashes.SHA256(),
     "SHA-1": hashes.SHA1(),  # noqa: S303 - deployed servers of protocol 2.10 sign with it
+    "SHA-384": hashes.SHA384(),
+    "SHA-512": hashes.SHA512(),
     "SHA1": hashes.SHA1(),  # noqa: S303
 }
 
@@ -133,6 +138,26 @@ def sign_message(octets: bytes, message: Message, key: PrivateKey) -> Credential
     else:
         signature = key.sign(signed, _DIGESTS[name])
     return Credential("HS_SIGNED", name, signature)
+
+
+def encoded_key_of_certificate(certificate: bytes) -> bytes:
+    """Return the key of an X.509 certificate as a site record has it; empty if it is neither RSA nor DSA.
+
+    Args:
+        certificate: in DER.
+    """
+    try:
+        key = load_der_x509_certificate(certificate).public_key()
+    except (ValueError, UnsupportedAlgorithm, InvalidVersion):
+        return b""
+    if isinstance(key, rsa.RSAPublicKey):
+        numbers = key.public_numbers()
+        return encode_public_key(RsaPublicKey(numbers.e, numbers.n))
+    if isinstance(key, dsa.DSAPublicKey):
+        dsa_numbers = key.public_numbers()
+        parameters = dsa_numbers.parameter_numbers
+        return encode_public_key(DsaPublicKey(parameters.q, parameters.p, parameters.g, dsa_numbers.y))
+    return b""
 
 
 def public_key_of(key: PrivateKey) -> PublicKey:

@@ -20,7 +20,7 @@ from resolver.answer.preferences import Action
 from resolver.answer.record_json import error_json, record_json
 from resolver.config import Network
 from resolver.errors import ResolverError
-from resolver.model.handle import Handle
+from resolver.model.handle import Handle, fold_ascii
 from resolver.model.namespace import Namespace
 from resolver.protocol.codes import ResponseCode
 from resolver.protocol.namespaces import namespace_of
@@ -324,7 +324,9 @@ class Handlers:
         namespace = namespace_of(resolved.record.values)
         candidates = [namespace.contact if namespace else ""]
         candidates += [
-            strict_text(value.data) or "" for value in resolved.record.values if value.type.upper() == "EMAIL"
+            strict_text(value.data) or ""
+            for value in resolved.record.values
+            if fold_ascii(value.type) == "EMAIL"
         ]
         return next(
             (text.strip() for text in candidates if "@" in text and len(text) <= MAX_CONTACT_LENGTH), ""

@@ -168,7 +168,8 @@ def test_what_no_server_takes_is_no_handle(text: str) -> None:
 
 
 def test_longest_handle_is_taken() -> None:
-    """A handle of exactly the limit is a handle."""
+    """A handle of 2048 octets, which is what servers take, is a handle."""
+    assert MAX_HANDLE_OCTETS == 2048
     assert Handle.parse("a" * MAX_HANDLE_OCTETS).has_slash is False
 
 

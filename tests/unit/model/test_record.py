@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.model.record import (
+    AdminPermission,
     HandleRecord,
     HandleValue,
     Permission,
@@ -169,6 +170,11 @@ def test_public_read_bit_makes_a_value_public(permissions: int, expected: bool) 
     """One bit decides whether a visitor may see a value."""
     assert value(1, permissions=permissions).is_public is expected
     assert bool(permissions & Permission.PUBLIC_READ) is expected
+
+
+def test_administrators_have_thirteen_permissions() -> None:
+    """Each permission of an administrator is one bit, counted from adding handles to listing derived prefixes."""
+    assert [permission.value for permission in AdminPermission] == [1 << bit for bit in range(13)]
 
 
 def test_reference_reads_as_people_write_it() -> None:

@@ -126,11 +126,22 @@ def test_every_site_answers_or_cannot_tell(site: Site, handle: Handle) -> None:
         (bytes(16), None),
         (bytes(12) + b"\xc0\0\2\n", ipaddress.ip_address("192.0.2.10")),
         (bytes(10) + b"\xff\xff\xc0\0\2\n", ipaddress.ip_address("192.0.2.10")),
+        (bytes(10) + b"\xff\xff" + bytes(4), None),
+        (bytes(12) + b"\n\0\0\0", ipaddress.ip_address("10.0.0.0")),
         (bytes(15) + b"\1", ipaddress.ip_address("0.0.0.1")),
         (bytes.fromhex("20010db8000000000001000000000005"), ipaddress.ip_address("2001:db8::1:0:0:5")),
         (bytes.fromhex("0064ff9b0000000000000000c000020a"), ipaddress.ip_address("64:ff9b::192.0.2.10")),
     ],
-    ids=["unknown", "deployed IPv4", "mapped IPv4", "no loopback", "IPv6", "NAT64"],
+    ids=[
+        "unknown",
+        "deployed IPv4",
+        "mapped IPv4",
+        "mapped unknown",
+        "round IPv4",
+        "no loopback",
+        "IPv6",
+        "NAT64",
+    ],
 )
 def test_address_of_a_server(octets: bytes, address: IPAddress | None) -> None:
     """IPv4 is read in the deployed and in the mapped form; all zero means that the address is not known."""

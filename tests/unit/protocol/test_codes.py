@@ -33,6 +33,65 @@ def test_vectors_name_their_flags(found: Vector) -> None:
     assert OpFlag.defined(header["op_flags"]) == named
 
 
+OPCODES = {
+    "RESERVED": 0,
+    "RESOLUTION": 1,
+    "GET_SITE_INFO": 2,
+    "CREATE_HANDLE": 100,
+    "DELETE_HANDLE": 101,
+    "ADD_VALUE": 102,
+    "REMOVE_VALUE": 103,
+    "MODIFY_VALUE": 104,
+    "LIST_HANDLES": 105,
+    "LIST_DERIVED_PREFIXES": 106,
+    "CHALLENGE_ANSWER": 200,
+    "VERIFY_CHALLENGE": 201,
+    "HOME_PREFIX": 300,
+    "UNHOME_PREFIX": 301,
+    "LIST_HOMED_PREFIXES": 302,
+    "SESSION_SETUP": 400,
+    "SESSION_TERMINATE": 401,
+    "SESSION_EXCHANGE_KEY": 402,
+    "NEXT_TRANSACTION_ID": 1000,
+    "RETRIEVE_TRANSACTIONS": 1001,
+    "DUMP_HANDLES": 1002,
+    "BACKUP_SERVER": 1003,
+}
+KNOWN_RESPONSES = [
+    *range(8),
+    *range(100, 103),
+    *range(200, 203),
+    *range(300, 304),
+    *range(400, 407),
+    *range(500, 506),
+]
+
+
+def test_operations_have_their_numbers() -> None:
+    """Every operation is named as RFC 3652 section 2.2.2.1 and deployed software number it."""
+    assert {code.name: code.value for code in OpCode} == OPCODES
+
+
+def test_known_responses_are_those_of_the_protocol() -> None:
+    """The response codes that we take are those that deployed software takes, and no others."""
+    assert sorted(ResponseCode) == KNOWN_RESPONSES
+    assert [code.name for code in ResponseCode if code // 100 in (2, 3)] == [
+        "VALUES_NOT_FOUND",
+        "VALUE_EXISTS",
+        "INVALID_VALUE",
+        "OUT_OF_DATE_SITE_INFO",
+        "NOT_RESPONSIBLE",
+        "SERVICE_REFERRAL",
+        "PREFIX_REFERRAL",
+    ]
+
+
+def test_flags_fill_the_upper_twelve_bits() -> None:
+    """Each flag of the header is one bit; the twenty bits below mean nothing and are dropped."""
+    assert [flag.value for flag in OpFlag] == [1 << bit for bit in range(31, 19, -1)]
+    assert OpFlag.defined(0xFFFF_FFFF).value == 0xFFF0_0000
+
+
 @pytest.mark.parametrize(
     ("code", "name"),
     [(OpCode(777), "OC_777"), (ResponseCode(900), "RC_900"), (ResponseCode(0xFFFF_FFFF), "RC_4294967295")],

@@ -195,6 +195,17 @@ def test_stray_datagrams_are_counted_and_dropped(stray: bytes) -> None:
     assert reassembly.feed(PIECES[2], REQUEST_ID) == a_message(1000)
 
 
+def test_empty_piece_after_the_last_is_dropped() -> None:
+    """Where the last datagram is full, an empty one that claims to follow it is a stray one."""
+    message = a_message(2 * MAX_PAYLOAD)
+    first, last = split_message(message)
+    reassembly = Reassembly()
+    assert reassembly.feed(first, REQUEST_ID) is None
+    assert reassembly.feed(altered(last, 12, 2)[:ENVELOPE_SIZE], REQUEST_ID) is None
+    assert reassembly.near_misses == 1
+    assert reassembly.feed(last, REQUEST_ID) == message
+
+
 def test_first_copy_of_a_piece_counts() -> None:
     """A forged copy that comes after the true piece changes nothing."""
     reassembly = Reassembly()

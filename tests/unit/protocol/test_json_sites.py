@@ -227,7 +227,7 @@ def test_transports_of_the_future_are_numbers(protocol: int) -> None:
     assert site_to_json(site)["servers"][0]["interfaces"][0]["protocol"] == protocol
 
 
-BAD_SITES = {
+BAD_SITES: dict[str, Any] = {
     "a list": [],
     "nothing": None,
     "text": "site",

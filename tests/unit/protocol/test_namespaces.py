@@ -121,6 +121,7 @@ def test_lowest_index_that_can_be_read_counts() -> None:
         a_value(3, b"<n>"),
         a_value(2, b" \n"),
         a_value(1, b"<n><contact>one</contact></n>", "DESC"),
+        a_value(0, b"<n><contact>zero</contact></n>", "HS_NAME\u017fPACE"),
     ]
     found = namespace_of(values)
     assert found is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 from functools import cache
 
@@ -18,7 +17,6 @@ from resolver.protocol.codes import OpCode, ResponseCode
 from resolver.protocol.envelope import ENVELOPE_SIZE, Envelope, ProtocolVersion
 from resolver.protocol.keys import decode_public_key
 from resolver.protocol.message import (
-    Credential,
     Header,
     Message,
     decode_message,
@@ -247,12 +245,6 @@ def test_garbage_never_escapes(key: PublicKey, digest: str, signature: bytes) ->
 
 @given(st.text(max_size=10))
 def test_made_up_digests_are_refused(name: str) -> None:
-    """A digest algorithm that is not one of ours is refused by name."""
-    with contextlib.suppress(SignatureError):
+    """Whatever a stranger calls his digest, his signature is refused."""
+    with pytest.raises(SignatureError):
         verify_signature(public_key_of(a_key("RSA")), name, b"signed", b"\0" * 128)
-        raise AssertionError("verified")
-
-
-def test_credential_has_the_defaults_of_deployed_software() -> None:
-    """A credential names no signer and no session unless told to."""
-    assert Credential("HS_SIGNED", "SHA-256", b"") == Credential("HS_SIGNED", "SHA-256", b"", "", 0, 0, 0)
