@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import click
 
-from resolver.config import ENVIRON_PREFIX, Settings, option_name, read_settings
+from resolver.config import ENVIRON_PREFIX, Settings, option_name, read_settings, unknown_variables
 from resolver.errors import SettingsError
 
 __all__ = ["main"]
@@ -193,6 +193,8 @@ def dig(config: Path | None, handle: str, **options: Any) -> None:
 def check_config(config: Path | None, **options: Any) -> None:
     """Print the settings in force, and whether they can be used."""
     settings = _read(config, options)
+    for variable in unknown_variables(os.environ):
+        click.echo(f"warning: {variable} is no setting; see handle-resolver serve --help", err=True)
     width = max(len(name) for name, _ in settings.shown())
     for name, value in settings.shown():
         click.echo(f"{name:<{width}}  {value}")
@@ -200,8 +202,13 @@ def check_config(config: Path | None, **options: Any) -> None:
 
     from resolver.resolution.assembly import assemble
     from resolver.telemetry import Metrics
+    from resolver.web.render import Renderer, template_folders
+    from resolver.web.static import load_static_files
 
+    folders = template_folders(settings.templates)
     try:
+        Renderer(folders, site_name="", base_url="", contact="", version="", clock=float).compile_all()
+        load_static_files(folders)
         assemble(settings, Metrics(CollectorRegistry(), ""))
     except SettingsError as error:
         raise _Failure(str(error)) from error

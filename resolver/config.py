@@ -20,7 +20,15 @@ from typing import Any
 from resolver.errors import SettingsError
 from resolver.model.site import Transport
 
-__all__ = ["ENVIRON_PREFIX", "Network", "Settings", "field_of", "option_name", "read_settings"]
+__all__ = [
+    "ENVIRON_PREFIX",
+    "Network",
+    "Settings",
+    "field_of",
+    "option_name",
+    "read_settings",
+    "unknown_variables",
+]
 
 ENVIRON_PREFIX = "RESOLVER_"
 MAX_CONFIG_OCTETS = 1024 * 1024
@@ -164,7 +172,8 @@ class Settings:
     base_url: str = _setting(
         "",
         _base_url,
-        "Public address, such as https://hdl.example.org; without it links use the Host of each request.",
+        "Public address that links use, such as https://hdl.example.org.",
+        "the Host of each request",
     )
     bootstrap: Path | None = _setting(
         None,
@@ -237,7 +246,12 @@ def _shown(field: dataclasses.Field[Any], value: Any) -> str:
         case tuple():
             return ",".join(item.name.lower() if isinstance(item, Transport) else str(item) for item in value)
         case _:
-            return re.sub(r"(://[^/@]*:)[^/@]*@", r"\1***@", str(value))
+            return _without_passwords(str(value))
+
+
+def _without_passwords(text: str) -> str:
+    text = re.sub(r"(://[^:/@]*:).*@", r"\1***@", text)
+    return re.sub(r"([?&]password=)[^&]*", r"\1***", text)
 
 
 def option_name(field_name: str) -> str:
@@ -277,8 +291,9 @@ def read_settings(
     for name, (where, value) in given.items():
         try:
             values[name] = field_of(name).metadata["parse"](value)
-        except ValueError as error:
-            raise SettingsError(f"{where}={value!r}: {error}") from error
+        except (ValueError, OSError) as error:
+            shown = _without_passwords(repr(value))
+            raise SettingsError(f"{where}={shown}: {getattr(error, 'strerror', None) or error}") from error
     return Settings(**values)
 
 
@@ -286,8 +301,17 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
     return {
         field.name: (variable, environ[variable])
         for field in dataclasses.fields(Settings)
-        if (variable := ENVIRON_PREFIX + field.name.upper()) in environ
+        # An empty variable is how compose files write one that is not set.
+        if environ.get(variable := ENVIRON_PREFIX + field.name.upper())
     }
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the variables that look like settings and are none: perhaps mistyped."""
+    known = {ENVIRON_PREFIX + field.name.upper() for field in dataclasses.fields(Settings)} | {
+        f"{ENVIRON_PREFIX}CONFIG"
+    }
+    return sorted(name for name in environ if name.startswith(ENVIRON_PREFIX) and name not in known)
 
 
 def _from_file(config: Path | None) -> dict[str, tuple[str, Any]]:

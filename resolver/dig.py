@@ -81,5 +81,5 @@ def _fail(error: ResolverError, status: int, code: ResponseCode, text: str, *, a
     if as_json:
         click.echo(write_json(error_json(code, str(error), text), pretty=True))
     else:
-        click.echo(str(error), err=True)
+        click.echo(visible_text(str(error)), err=True)
     return status

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from urllib.parse import quote
 
 from resolver.answer.targets import DEFAULT_SCHEMES, Target, Unusable, read_target
 from resolver.errors import InvalidHandleError, MessageFormatError
@@ -58,7 +59,11 @@ _HANDLE_TYPES = ("HS_ALIAS", "HS_SERV")
 _LOCATION_TYPES = ("URL", "0.TYPE/URL")
 _EMAIL = re.compile(r"[^\s@<>\"]{1,64}@[^\s@<>\"]{1,255}")
 # Characters that change how the text around them is shown, so that a value could look like another one.
-_DECEPTIVE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\u061c\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_DECEPTIVE = re.compile(
+    "[\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\u061c\x00-\x08\x0b-\x1f\x7f-\x9f"
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\uffa0\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +110,14 @@ class ValueView:
 
 def show_value(value: HandleValue, schemes: frozenset[str] = DEFAULT_SCHEMES) -> ValueView:
     """Decode a value for people."""
-    facts = _structured(value)
+    facts = tuple(
+        replace(fact, label=_shortened(fact.label), text=_shortened(fact.text)) for fact in _structured(value)
+    )
     text = None if facts else as_text(value.data)
     uri, warning = _link(value, text, schemes) if text is not None or _is_location(value) else (None, "")
     return ValueView(
         index=value.index,
-        type=visible_text(value.type),
+        type=_shortened(visible_text(value.type)),
         type_name=_TYPE_NAMES.get(fold_ascii(value.type), ""),
         type_handle=_type_handle(value.type),
         text=None if text is None else _shortened(visible_text(text)),
@@ -165,12 +172,17 @@ def _is_location(value: HandleValue) -> bool:
 def _link(value: HandleValue, text: str | None, schemes: frozenset[str]) -> tuple[str | None, str]:
     if has_type(value.type, "EMAIL"):
         address = (text or "").strip()
-        return (f"mailto:{address}", "") if _EMAIL.fullmatch(address) else (None, "")
+        return (_mail_uri(address), "") if _EMAIL.fullmatch(address) else (None, "")
     match read_target(value.data, schemes):
         case Target(uri):
             return uri, ""
         case Unusable(reason):
-            return None, f"Nobody is sent there, because {reason}." if _is_location(value) else ""
+            return None, f"Nobody is sent there, because {_shortened(reason)}." if _is_location(value) else ""
+
+
+def _mail_uri(address: str) -> str:
+    """Return a link that holds the address and nothing more: no second recipient, no subject (RFC 6068)."""
+    return f"mailto:{quote(address, safe='@')}"
 
 
 def _type_handle(value_type: str) -> str | None:
@@ -204,6 +216,8 @@ def _structured(value: HandleValue) -> tuple[Fact, ...]:
             return _admin_facts(value.data)
         if has_type(value_type, "HS_VLIST"):
             references = decode_vlist(value.data)
+            if not references:
+                return (Fact("Members", "none"),)
             return tuple(_reference_fact("Member", reference) for reference in references[:MAX_SHOWN_LIST])
         if any(has_type(value_type, wanted) for wanted in SITE_TYPES):
             return tuple(_site_facts(decode_site(value.data)))
@@ -284,7 +298,7 @@ def _namespace_facts(data: bytes) -> Iterable[Fact]:
         yield Fact(
             "Contact",
             visible_text(namespace.contact),
-            uri=f"mailto:{namespace.contact}" if is_address else None,
+            uri=_mail_uri(namespace.contact) if is_address else None,
         )
     for handle in namespace.location_handles[:MAX_SHOWN_LIST]:
         yield Fact("Locations for all handles", visible_text(handle), handle=_parsed(handle))

@@ -28,6 +28,7 @@ DEFAULT_SCHEMES = frozenset(
 MAX_TARGET_OCTETS = 8190
 """Longest URI that is put into a header; browsers and proxies refuse longer header lines."""
 
+_NAMES_A_PERSON = frozenset({"mailto", "tel"})
 _WITH_HOST = frozenset({"http", "https", "ftp", "ftps", "sftp", "git"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 # What browsers strip from both ends of a URL before they read it (WHATWG URL, C0 control or space).
@@ -96,10 +97,14 @@ def append_to_target(target: Target, appended: str) -> Target | None:
     The visitor chooses what is appended, so scheme, user, host and port must stay what they were.
     """
     scheme = target.uri.partition(":")[0]
-    longer = _read_text((target.uri + appended).rstrip(_STRIPPED), frozenset({scheme.lower()}))
-    if isinstance(longer, Unusable):
+    if scheme.lower() in _NAMES_A_PERSON and not appended.startswith(("?", "#")):
         return None
-    if scheme.lower() in _WITH_HOST and _authority_of(longer) != _authority_of(target):
+    try:
+        appended.encode()
+    except UnicodeEncodeError:  # half a character, from a JSON body
+        return None
+    longer = _read_text((target.uri + appended).rstrip(_STRIPPED), frozenset({scheme.lower()}))
+    if isinstance(longer, Unusable) or _authority_of(longer) != _authority_of(target):
         return None
     return longer
 
@@ -128,12 +133,16 @@ def _encode_authority(authority: str) -> str | None:
         return None
     name, port = found.groups()
     host = _ipv6(name[1:-1]) if name.startswith("[") else _encode_host(name)
-    if host is None or (port and int(port) > 65535):
+    if host is None or (port and int(port.lstrip("0")[:6] or "0") > 65535):
         return None
-    return f"{_encode(user)}{at}{host}{f':{port}' if port else ''}"
+    # Brackets and at signs are for the host: in front of it some readers would take them for its beginning.
+    written = re.sub(r"[\[\]@]", lambda found: f"%{ord(found.group()):02X}", _encode(user))
+    return f"{written}{at}{host}{'' if port is None else f':{port}'}"
 
 
 def _ipv6(text: str) -> str | None:
+    if "%" in text:  # a zone, which may hold any character and means something on one machine only
+        return None
     try:
         ipaddress.IPv6Address(text)
     except ValueError:

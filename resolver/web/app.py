@@ -66,6 +66,7 @@ def create_apps(
         version=package_version(),
         clock=clock,
     )
+    renderer.compile_all()
     handlers = Handlers(
         assembly.resolver,
         renderer,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from multidict import MultiMapping
 
 from resolver.config import Network
 
@@ -21,7 +24,7 @@ class Origin:
 
 
 def read_origin(
-    peer: str | None, scheme: str, headers: Mapping[str, str], trusted: Sequence[Network]
+    peer: str | None, scheme: str, headers: MultiMapping[str], trusted: Sequence[Network]
 ) -> Origin:
     """Return how the visitor reached us.
 
@@ -34,11 +37,20 @@ def read_origin(
     host = headers.get("Host")
     if not trusted or not _is_trusted(peer, trusted):
         return Origin(scheme, host)
-    forwarded_scheme = headers.get("X-Forwarded-Proto", "").rpartition(",")[2].strip().lower()
-    forwarded_host = headers.get("X-Forwarded-Host", "").rpartition(",")[2].strip()
+    standard = _nearest(headers.getall("Forwarded", []))
+    told = dict(re.findall(r'(\w+)=("[^"]*"|[^;\s]*)', standard.lower()))
+    forwarded_scheme = (
+        told.get("proto", "").strip('"') or _nearest(headers.getall("X-Forwarded-Proto", []))
+    ).lower()
+    forwarded_host = told.get("host", "").strip('"') or _nearest(headers.getall("X-Forwarded-Host", []))
     return Origin(
         forwarded_scheme if forwarded_scheme in {"http", "https"} else scheme, forwarded_host or host
     )
+
+
+def _nearest(lines: Sequence[str]) -> str:
+    """Return what the nearest proxy said: the last element of the last line."""
+    return lines[-1].rpartition(",")[2].strip() if lines else ""
 
 
 def _is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
@@ -48,4 +60,6 @@ def _is_trusted(peer: str | None, trusted: Sequence[Network]) -> bool:
         address = ipaddress.ip_address(peer)
     except ValueError:
         return False
+    # A listener for both families shows IPv4 peers in the notation of IPv6.
+    address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in trusted if network.version == address.version)

@@ -9,8 +9,11 @@ __all__ = ["encode_handle", "strip_labels"]
 
 _LABELS = ("hdl:", "doi:", "info:hdl/", "info:doi/", "urn:hdl:", "urn:doi:", "urn:eidr:")
 _RESOLVER_HOSTS = ("hdl.handle.net", "doi.org", "dx.doi.org", "www.doi.org")
+_MOVES = re.compile(r"^/|(^|/)\.{1,2}(/|$)")
 # Blanks that str.strip() does not take off: they come along with text copied from web pages and PDFs.
-_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\x00\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x7f"
+_INVISIBLE = "".join(map(chr, range(0x21))) + (
+    "\x7f\u00ad\u200b\u200c\u200d\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+)
 
 
 def strip_labels(text: str, own_hosts: tuple[str, ...] = ()) -> str:
@@ -40,8 +43,12 @@ def strip_labels(text: str, own_hosts: tuple[str, ...] = ()) -> str:
 
 
 def _trim(text: str) -> str:
-    trimmed = text.strip().strip(_INVISIBLE)
-    return trimmed if trimmed == text else _trim(trimmed)
+    start, end = 0, len(text)
+    while start < end and (text[start].isspace() or text[start] in _INVISIBLE):
+        start += 1
+    while start < end and (text[end - 1].isspace() or text[end - 1] in _INVISIBLE):
+        end -= 1
+    return text[start:end]
 
 
 def _colon_as_slash(text: str) -> str:
@@ -52,4 +59,6 @@ def _colon_as_slash(text: str) -> str:
 
 def encode_handle(handle: str) -> str:
     """Return ``handle`` as it stands in the path of a URL."""
-    return quote(handle, safe="/-._~:@!$&'()*+,;=", encoding="utf-8", errors="surrogatepass")
+    path = quote(handle, safe="/-._~:@!$&'()*+,;=", encoding="utf-8", errors="surrogatepass")
+    # Browsers resolve dots between slashes, and read a host behind two slashes; an encoded slash they leave.
+    return path.replace("/", "%2F") if _MOVES.search(path) else path

@@ -119,7 +119,9 @@ def split_target(target: str) -> tuple[str, str]:
     target = target.partition("#")[0]
     absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", target)
     if absolute is not None:
-        target = target[absolute.end() :] or "/"
+        target = target[absolute.end() :]
+        if not target.startswith("/"):
+            target = f"/{target}"
     path, _, query = target.partition("?")
     if not path.startswith("/"):
         raise BadRequestError("the address must begin with a slash")
@@ -140,9 +142,10 @@ def read_route(path: str, own_hosts: tuple[str, ...] = ()) -> Route:
     if page is not None:
         return page
     if path == _API_HANDLES or path.startswith(_API_HANDLES + "/"):
-        return ApiRoute(strip_labels(_decode_path(path[len(_API_HANDLES) :]).lstrip("/"), own_hosts))
+        text = _decode_path(path[len(_API_HANDLES) :]).lstrip("/")
+        return ApiRoute(strip_labels(text, own_hosts).lstrip("/"))
     if path == "/api" or path.startswith("/api/"):
-        return UnknownApiRoute(path)
+        return UnknownApiRoute(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if path.startswith("/static/"):
         return StaticRoute(path.removeprefix("/static/"))
     text = strip_labels(_decode_path(path).lstrip("/"), own_hosts).lstrip("/")

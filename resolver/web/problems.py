@@ -18,6 +18,7 @@ from resolver.errors import (
     RefusedError,
     ResolverError,
     ServiceNotFoundError,
+    SignatureError,
     UpstreamError,
 )
 from resolver.protocol.codes import ResponseCode
@@ -157,6 +158,18 @@ def _upstream(_: UpstreamError) -> Problem:
     )
 
 
+def _unsigned(_: SignatureError) -> Problem:
+    return Problem(
+        502,
+        ResponseCode.ERROR,
+        "The signature does not hold",
+        "The answer of the responsible service is not signed as it should be, so it is not shown.",
+        whose="The trouble is with that service or the network in between, not with the handle you gave.",
+        advice=("Leave out cert to see the answer as it is.",),
+        is_about_handle=True,
+    )
+
+
 def _timed_out(_: ResolverError) -> Problem:
     return Problem(
         504,
@@ -213,5 +226,7 @@ _TABLE: dict[type, Callable[..., Problem]] = {
     RefusedError: _refused,
     LookupTimeoutError: _timed_out,
     NoServerAnsweredError: _no_server,
+    SignatureError: _unsigned,
     UpstreamError: _upstream,
+    ResolverError: lambda _: internal_problem(),
 }

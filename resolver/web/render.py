@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
 from resolver.answer.listing import visible_text
 from resolver.answer.record_json import write_json
+from resolver.errors import SettingsError
 from resolver.web.identifiers import encode_handle
 from resolver.web.problems import Problem
 
@@ -41,7 +42,7 @@ _PAGE_HEADERS = {
 STALE_MAX_AGE_S = 30
 
 # Names and colons only: what stands in Host goes into links, and comes from the visitor.
-_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,18 @@ class Renderer:
             site_name=site_name, root=base_url, contact=contact, version=version, handle_path=encode_handle
         )
         self._environment.filters["visible"] = visible_text
+
+    def compile_all(self) -> None:
+        """Read every template, so that a mistake shows now.
+
+        Raises:
+            SettingsError: a template cannot be read.
+        """
+        for name in self._environment.list_templates(extensions=["html"]):
+            try:
+                self._environment.get_template(name)
+            except TemplateError as error:
+                raise SettingsError(f"template {name}: {error}") from error
 
     # --- links -------------------------------------------------------------------------------------------
 

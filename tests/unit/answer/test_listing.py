@@ -31,7 +31,15 @@ from resolver.protocol.sites import encode_site
 from resolver.protocol.values import encode_admin, encode_vlist
 from tests.strategies import damaged, values
 
-STRUCTURED_TYPES = ["HS_ADMIN", "HS_VLIST", "HS_SITE", "HS_SITE.6", "HS_NA_DELEGATE", "HS_PUBKEY", "HS_NAMESPACE"]
+STRUCTURED_TYPES = [
+    "HS_ADMIN",
+    "HS_VLIST",
+    "HS_SITE",
+    "HS_SITE.6",
+    "HS_NA_DELEGATE",
+    "HS_PUBKEY",
+    "HS_NAMESPACE",
+]
 
 SITE = Site(
     format_version=1,
@@ -142,7 +150,14 @@ def test_email_address_is_linked(text: str, uri: str | None) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["jörg@example.org", "a@exämple.org", "a\x0e@example.org", "a\u202e@example.org", "a@example.org?bcc=b", "a&b=c@d"],
+    [
+        "jörg@example.org",
+        "a@exämple.org",
+        "a\x0e@example.org",
+        "a\u202e@example.org",
+        "a@example.org?bcc=b",
+        "a&b=c@d",
+    ],
 )
 def test_email_link_holds_an_address_and_nothing_more(address: str) -> None:
     """No character of an e-mail value adds a header to the letter, or hides whom it goes to."""
@@ -213,7 +228,8 @@ def test_type_is_explained_and_linked(value_type: str, type_name: str, type_hand
 def test_administrator_is_explained() -> None:
     """An administrator is named with a link, and what he may do is said in words."""
     admin = AdminRecord(
-        AdminPermission.ADD_HANDLE | AdminPermission.LIST_DERIVED_PREFIXES, Reference("0.NA/20.500.12345", 200)
+        AdminPermission.ADD_HANDLE | AdminPermission.LIST_DERIVED_PREFIXES,
+        Reference("0.NA/20.500.12345", 200),
     )
     view = shown("HS_ADMIN", encode_admin(admin))
     assert view.facts == (
@@ -269,7 +285,11 @@ def test_site_of_several_servers_says_how_handles_are_divided() -> None:
     assert facts["Handles divided"] == "by handle"
     assert facts["Server 2"] == "no address, answers no queries"
     assert facts["Server 3"] == "2001:db8::1, answers on transport 9 1"
-    odd = told(shown("HS_NA_DELEGATE", encode_site(replace(site, hash_option=77, primary=False, multi_primary=False))))
+    odd = told(
+        shown(
+            "HS_NA_DELEGATE", encode_site(replace(site, hash_option=77, primary=False, multi_primary=False))
+        )
+    )
     assert odd["Kind"] == "mirror"
     assert odd["Handles divided"] == "in an unknown way (77)"
 
@@ -327,7 +347,20 @@ def test_broken_structured_data_are_shown_as_they_are(value_type: str) -> None:
     "character",
     [
         *("\u202a", "\u202b", "\u202c", "\u202d", "\u202e", "\u2066", "\u2067", "\u2068", "\u2069"),
-        *("\u200e", "\u200f", "\u061c", "\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\x00", "\x1b", "\x85", "\r"),
+        *(
+            "\u200e",
+            "\u200f",
+            "\u061c",
+            "\u200b",
+            "\u200c",
+            "\u200d",
+            "\u2060",
+            "\ufeff",
+            "\x00",
+            "\x1b",
+            "\x85",
+            "\r",
+        ),
     ],
 )
 def test_characters_that_deceive_are_written_out(character: str) -> None:
@@ -483,7 +516,10 @@ def test_duration_is_never_exaggerated(seconds: int) -> None:
     """What is told is at most the duration, and short of it by less than the smaller unit told."""
     sizes = {"day": 86_400, "hour": 3600, "minute": 60, "second": 1}
     words = describe_duration(seconds).split()
-    counts = [(int(count), sizes[unit.removesuffix("s")]) for count, unit in zip(words[::2], words[1::2], strict=True)]
+    counts = [
+        (int(count), sizes[unit.removesuffix("s")])
+        for count, unit in zip(words[::2], words[1::2], strict=True)
+    ]
     total = sum(count * size for count, size in counts)
     assert len(counts) <= 2
     assert total <= seconds < total + counts[0][1]

@@ -24,7 +24,15 @@ def test_members_stand_in_their_usual_order() -> None:
     shown = record_json("20.500.12345/ABC", [URL, full], stale=True)
     assert list(shown) == ["responseCode", "handle", "values", "stale"]
     assert list(shown["values"][0]) == ["index", "type", "data", "ttl", "timestamp"]
-    assert list(shown["values"][1]) == ["index", "type", "data", "permissions", "ttl", "timestamp", "references"]
+    assert list(shown["values"][1]) == [
+        "index",
+        "type",
+        "data",
+        "permissions",
+        "ttl",
+        "timestamp",
+        "references",
+    ]
     assert shown["responseCode"] == 1
     assert shown["handle"] == "20.500.12345/ABC"
 
@@ -73,12 +81,12 @@ def test_pretty_is_the_same_indented() -> None:
 @pytest.mark.parametrize("pretty", [False, True])
 def test_line_separators_are_escaped(pretty: bool) -> None:
     """The two line ends of JavaScript are escaped, so that the octets serve for JSONP; nothing else is."""
-    shown = {"value": "a\u2028b\u2029c–“\u2027\u202a", "\u2028": "\\u2028"}
+    shown = {"value": "a\u2028b\u2029c\u2013“\u2027\u202a", "\u2028": "\\u2028"}
     octets = write_json(shown, pretty=pretty)
     assert b"\xe2\x80\xa8" not in octets
     assert b"\xe2\x80\xa9" not in octets
     assert b"\\u2028b\\u2029c" in octets
-    assert "–“\u2027\u202a".encode() in octets
+    assert "\u2013“\u2027\u202a".encode() in octets
     assert json.loads(octets) == shown
 
 

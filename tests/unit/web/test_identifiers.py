@@ -50,13 +50,6 @@ def test_all_labels_at_once(order: list[str], urn: str) -> None:
     assert strip_labels(f"{''.join(order)}{urn}10.1000/hdl:1") == "10.1000/hdl:1"
 
 
-@pytest.mark.parametrize("urn", ["urn:hdl:", "urn:doi:", "urn:eidr:"])
-@pytest.mark.parametrize("label", PLAIN_LABELS)
-def test_label_within_a_urn_is_taken_off(urn: str, label: str) -> None:
-    """A program that makes URNs by putting ``urn:doi:`` before ``doi:10.1000/1`` is understood."""
-    assert strip_labels(f"{urn}{label}10.1000/1") == "10.1000/1"
-
-
 @pytest.mark.parametrize(
     ("text", "handle"),
     [
@@ -80,7 +73,15 @@ def test_colon_of_a_urn_parts_prefix_and_suffix(text: str, handle: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["10.1000/hdl:1", "x/urn:doi:1", "hdl10.1/x", "hdl;10.1/x", "/hdl:10.1/x", "dois:10.1/x", "h\u0131dl:10.1/x"],
+    [
+        "10.1000/hdl:1",
+        "x/urn:doi:1",
+        "hdl10.1/x",
+        "hdl;10.1/x",
+        "/hdl:10.1/x",
+        "dois:10.1/x",
+        "h\u0131dl:10.1/x",
+    ],
 )
 def test_what_only_looks_like_a_label_stays(text: str) -> None:
     """Labels count at the very front only."""
@@ -175,16 +176,17 @@ def test_blanks_around_are_taken_off(blank: str) -> None:
     assert strip_labels(f"10.1000/a{blank}b") == f"10.1000/a{blank}b"
 
 
-@pytest.mark.parametrize("control", [*map(chr, range(0x21)), "\x7f"])
-def test_every_control_character_around_is_taken_off(control: str) -> None:
+def test_every_control_character_around_is_taken_off() -> None:
     """All of C0 is treated alike, as the deployed proxy does."""
-    assert strip_labels(f"{control}10.1000/1{control}") == "10.1000/1"
+    left = [c for c in (*map(chr, range(0x21)), "\x7f") if strip_labels(f"{c}10.1000/1{c}") != "10.1000/1"]
+    assert not left
 
 
-@pytest.mark.parametrize("mark", ["\u200e", "\u200f", "\u202a", "\u202c", "\u2066", "\u2069"])
-def test_direction_marks_around_are_taken_off(mark: str) -> None:
+def test_direction_marks_around_are_taken_off() -> None:
     """Marks for the direction of writing, which Windows and word processors copy along, do not count."""
-    assert strip_labels(f"{mark}10.1000/1{mark}") == "10.1000/1"
+    marks = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    left = [mark for mark in marks if strip_labels(f"{mark}10.1000/1{mark}") != "10.1000/1"]
+    assert not left
 
 
 @pytest.mark.parametrize("pattern", [" \x00", "\u00a0\u200b", "\n\ufeff"])

@@ -61,7 +61,9 @@ def test_absolute_target_without_a_path_asks_for_the_root() -> None:
     assert split_target("http://hdl.example.org?hdl=10.1/x") == ("/", "hdl=10.1/x")
 
 
-@pytest.mark.parametrize("target", ["", "10.1/x", "*", "?q", "hdl:10.1/x", "\\x", " /x", "#", "http:/x", "://x/"])
+@pytest.mark.parametrize(
+    "target", ["", "10.1/x", "*", "?q", "hdl:10.1/x", "\\x", " /x", "#", "http:/x", "://x/"]
+)
 def test_target_that_is_no_path_is_refused(target: str) -> None:
     """What is neither a path nor an address is an error of the client's, 400."""
     with pytest.raises(BadRequestError) as caught:
@@ -170,7 +172,9 @@ def test_path_is_decoded_once_and_never_tidied(path: str, handle: str) -> None:
     assert read_route(path) == HandleRoute(handle)
 
 
-@pytest.mark.parametrize("path", ["/%", "/10.1/%", "/10.1/%2", "/10.1/%zz", "/10.1/%2g", "/10.1/%%20", "/10.1/%-1"])
+@pytest.mark.parametrize(
+    "path", ["/%", "/10.1/%", "/10.1/%2", "/10.1/%zz", "/10.1/%2g", "/10.1/%%20", "/10.1/%-1"]
+)
 @pytest.mark.parametrize("root", ["", "/api/handles"])
 def test_escape_that_is_cut_short_is_refused(root: str, path: str) -> None:
     """A percent sign without two hexadecimal digits is 400, with the code for a bad handle."""
@@ -179,7 +183,9 @@ def test_escape_that_is_cut_short_is_refused(root: str, path: str) -> None:
     assert (caught.value.status, caught.value.code) == (400, 102)
 
 
-@pytest.mark.parametrize("path", ["/%ff", "/10.1/%C3", "/10.1/%C0%AF", "/10.1/%ED%A0%80", "/10.1/\udcff", "/%F5%80%80%80"])
+@pytest.mark.parametrize(
+    "path", ["/%ff", "/10.1/%C3", "/10.1/%C0%AF", "/10.1/%ED%A0%80", "/10.1/\udcff", "/%F5%80%80%80"]
+)
 @pytest.mark.parametrize("root", ["", "/api/handles"])
 def test_octets_that_are_no_utf8_are_refused(root: str, path: str) -> None:
     """No character is guessed: invalid UTF-8, escaped or not, is 400."""
@@ -260,7 +266,9 @@ _OCTETS = st.one_of(
     st.binary(max_size=60),
     st.text(max_size=40).map(str.encode),
     st.lists(
-        st.sampled_from(["/", "%2F", "%", "%zz", "%ff", "?", "#", ";", "&", "=", "api/handles/", "static/", "hdl:"])
+        st.sampled_from(
+            ["/", "%2F", "%", "%zz", "%ff", "?", "#", ";", "&", "=", "api/handles/", "static/", "hdl:"]
+        )
         | st.text(max_size=3),
         max_size=12,
     ).map(lambda parts: "".join(parts).encode()),
