@@ -216,6 +216,14 @@ class Settings:
     extra_schemes: tuple[str, ...] = _setting(
         (), _schemes, "URI schemes to redirect to beside the usual ones.", "none"
     )
+    conneg: str = _setting(
+        "lenient",
+        _one_of("lenient", "strict"),
+        "What a program gets that accepts nothing of what is offered: the next best, or 406.",
+    )
+    geoip: Path | None = _setting(
+        None, _file, "A country database in MaxMind format, for places that depend on the country.", "none"
+    )
     templates: Path | None = _setting(
         None, _folder, "A folder whose files replace shipped templates of the same name.", "shipped templates"
     )

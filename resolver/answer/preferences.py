@@ -29,6 +29,12 @@ class Preferences:
     url_append: str = ""
     redirection_headers: bool = False
     """Answer 200 with ``Location``, so that a script in a browser can read where the handle leads."""
+    wanted_attributes: tuple[tuple[str, str | None], ...] = ()
+    """Of a location, from ``locatt=key:value``; ``None`` where any value will do."""
+    country: str | None = None
+    """From ``country=``: two letters in lower case."""
+    address: str | None = None
+    """From ``ip=``. For the choice of a location only, never for who may do what."""
 
     @property
     def is_filtered(self) -> bool:

@@ -27,6 +27,7 @@ from resolver.model.namespace import Namespace
 from resolver.model.record import HandleRecord
 from resolver.observe import Observer
 from resolver.protocol.namespaces import namespace_of
+from resolver.resolution.bootstrap import Registry
 from resolver.resolution.driver import Budget, Driver, Trace
 from resolver.resolution.lookup import look_up
 from resolver.resolution.steps import Answer, Fetch, Fetched, Question
@@ -105,6 +106,11 @@ class Resolver:
             MAX_REMEMBERED_FAILURES, 16 * 2**20
         )
         self._prefetching: set[str] = set()
+
+    @property
+    def registry(self) -> Registry:
+        """What is known of the Global Handle Registry."""
+        return self._driver.registry
 
     @property
     def in_flight(self) -> int:

@@ -15,7 +15,10 @@ from resolver.resolution.assembly import Assembly, assemble
 from resolver.resolution.bootstrap import Registry
 from resolver.telemetry import Metrics
 from resolver.web.admin import create_admin_app
+from resolver.web.api import Api
+from resolver.web.countries import open_country_database
 from resolver.web.draining import Draining
+from resolver.web.handle_pages import HandlePages, Policy
 from resolver.web.handlers import Handlers
 from resolver.web.render import Renderer, template_folders
 from resolver.web.static import load_static_files
@@ -67,13 +70,20 @@ def create_apps(
         clock=clock,
     )
     renderer.compile_all()
+    policy = Policy(
+        schemes=DEFAULT_SCHEMES | frozenset(settings.extra_schemes),
+        max_age_s=settings.cache_max_ttl,
+        strict_negotiation=settings.conneg == "strict",
+    )
+    country_of = open_country_database(settings.geoip)
     handlers = Handlers(
         assembly.resolver,
+        HandlePages(assembly.resolver, renderer, policy, clock=clock, country_of=country_of),
+        Api(assembly.resolver, renderer, max_age_s=settings.cache_max_ttl, clock=clock),
         renderer,
         metrics,
         load_static_files(folders),
         max_age_s=settings.cache_max_ttl,
-        schemes=DEFAULT_SCHEMES | frozenset(settings.extra_schemes),
         trusted_proxies=settings.trusted_proxies,
         draining=draining,
         clock=clock,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote
 
-__all__ = ["encode_handle", "strip_labels"]
+__all__ = ["citation_url", "encode_handle", "strip_labels"]
 
 _LABELS = ("hdl:", "doi:", "info:hdl/", "info:doi/", "urn:hdl:", "urn:doi:", "urn:eidr:")
 _RESOLVER_HOSTS = ("hdl.handle.net", "doi.org", "dx.doi.org", "www.doi.org")
@@ -55,6 +55,13 @@ def _colon_as_slash(text: str) -> str:
     """In a URN the prefix may end with a colon: ``10.1:abc`` stands for ``10.1/abc``."""
     before, colon, after = text.partition(":")
     return f"{before}/{after}" if colon and "/" not in before else text
+
+
+def citation_url(handle: str) -> str:
+    """Return the address under which a handle is cited, whichever resolver shows it."""
+    return ("https://doi.org/" if handle.startswith("10.") else "https://hdl.handle.net/") + encode_handle(
+        handle
+    )
 
 
 def encode_handle(handle: str) -> str:

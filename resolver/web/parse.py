@@ -274,10 +274,22 @@ def read_query(text: str, parameters: Parameters, *, for_api: bool) -> HandleQue
             indexes=tuple(_read_indexes(parameters, strict=action is Action.API)),
             url_append=parameters.first("urlappend") or "",
             redirection_headers=parameters.flag("redirectionHeaders"),
+            wanted_attributes=tuple(_read_wanted_attributes(parameters, action)),
+            country=(parameters.first("country") or "").strip().lower()[:2] or None,
+            address=(parameters.first("ip") or "").strip() or None,
         ),
         callback=callback,
         pretty=parameters.flag("pretty"),
     )
+
+
+def _read_wanted_attributes(parameters: Parameters, action: Action) -> Iterable[tuple[str, str | None]]:
+    if action is Action.METADATA:
+        yield "role", "metadata"
+    for value in parameters.all("locatt"):
+        name, colon, wanted = value.partition(":")
+        if name:
+            yield name, wanted if colon else None
 
 
 def _read_action(parameters: Parameters) -> Action:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,14 +21,41 @@ from resolver.errors import (
     SignatureError,
     UpstreamError,
 )
+from resolver.model.namespace import Namespace
 from resolver.protocol.codes import ResponseCode
 from resolver.web.parse import BadRequestError
 
-__all__ = ["Outcome", "Problem", "internal_problem", "outcome_of_status", "problem_of"]
+__all__ = [
+    "NamespaceInactiveError",
+    "NotAcceptableError",
+    "Outcome",
+    "Problem",
+    "internal_problem",
+    "outcome_of_status",
+    "problem_of",
+    "too_large_problem",
+]
 
 Outcome = Literal["ok", "not_found", "client_error", "upstream_error", "busy", "error"]
 
 RETRY_AFTER_S = 2
+
+
+class NamespaceInactiveError(ResolverError):
+    """The owner of the prefix has switched off its handles."""
+
+    def __init__(self, namespace: Namespace) -> None:
+        super().__init__("the prefix is inactive")
+        self.namespace = namespace
+
+
+class NotAcceptableError(ResolverError):
+    """The handle leads to nothing in a form that the visitor's program accepts."""
+
+    def __init__(self, offered: Iterable[str], looked_at: Iterable[str]) -> None:
+        super().__init__("nothing is offered in a form that is accepted")
+        self.offered = tuple(offered)
+        self.looked_at = tuple(looked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +71,8 @@ class Problem:
     whose: str = ""
     """Whose side it is on."""
     advice: tuple[str, ...] = ()
-    retry_after_s: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    """Sent beside the page."""
     is_about_handle: bool = False
     """Whether the owner of the prefix may be able to help."""
 
@@ -70,6 +98,13 @@ def internal_problem() -> Problem:
             "Try again in a moment.",
             "If it stays, write to whoever runs this resolver and give the request number below.",
         ),
+    )
+
+
+def too_large_problem() -> Problem:
+    """Return what to tell whoever sends more than is read."""
+    return Problem(
+        413, ResponseCode.PROTOCOL_ERROR, "The request is too large", "Its body is longer than is read."
     )
 
 
@@ -207,7 +242,30 @@ def _closing(_: ClosingError) -> Problem:
         "This resolver has more to do than it can do well, or is being restarted.",
         whose="The trouble is ours and usually over in seconds.",
         advice=("Try again in a moment.",),
-        retry_after_s=RETRY_AFTER_S,
+        headers=(("Retry-After", str(RETRY_AFTER_S)),),
+    )
+
+
+def _inactive(error: NamespaceInactiveError) -> Problem:
+    return Problem(
+        404,
+        ResponseCode.HANDLE_NOT_FOUND,
+        "Inactive prefix",
+        _sentence(error.namespace.status_message or "The owner of this prefix has switched off its handles."),
+        whose="The owner of the prefix has decided so.",
+        is_about_handle=True,
+    )
+
+
+def _not_acceptable(error: NotAcceptableError) -> Problem:
+    return Problem(
+        406,
+        ResponseCode.ERROR,
+        "Not offered in this form",
+        f"What the handle leads to is offered as {', '.join(error.offered) or 'nothing in particular'}.",
+        whose="Your program accepts other types only.",
+        advice=("Ask for one of these types in Accept, or leave Accept out.",),
+        headers=(("Vary", ", ".join(sorted(error.looked_at))),),
     )
 
 
@@ -227,6 +285,8 @@ _TABLE: dict[type, Callable[..., Problem]] = {
     LookupTimeoutError: _timed_out,
     NoServerAnsweredError: _no_server,
     SignatureError: _unsigned,
+    NamespaceInactiveError: _inactive,
+    NotAcceptableError: _not_acceptable,
     UpstreamError: _upstream,
     ResolverError: lambda _: internal_problem(),
 }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from importlib.resources import files
 from pathlib import Path
@@ -54,19 +54,44 @@ class Caching:
     max_age_s: float
     """At most this long."""
     stale: bool = False
+    vary: tuple[str, ...] = ()
+    """The request headers that were looked at."""
+    is_personal: bool = False
+    """Whether the same answer may be wrong for the next visitor."""
+
+    def until(self, expires_at: float) -> Caching:
+        """Return the same, but no longer than ``expires_at``."""
+        if self.expires_at is None or expires_at >= self.expires_at:
+            return self
+        return replace(self, expires_at=expires_at)
+
+    def varying(self, *headers: str, personal: bool = False) -> Caching:
+        """Return the same for an answer that depends on request headers, or on who asks."""
+        return replace(
+            self, vary=tuple(dict.fromkeys((*self.vary, *headers))), is_personal=self.is_personal or personal
+        )
 
     def headers(self, now: float) -> dict[str, str]:
         """Return the headers that say so."""
+        headers = {"Vary": ", ".join(self.vary)} if self.vary else {}
         if self.expires_at is None:
-            return {"Cache-Control": "no-store"}
+            return {**headers, "Cache-Control": "no-store"}
         if self.stale:
+            scope = "private, " if self.is_personal else ""
             return {
-                "Cache-Control": f"max-age={STALE_MAX_AGE_S}",
+                **headers,
+                "Cache-Control": f"{scope}max-age={0 if self.is_personal else STALE_MAX_AGE_S}",
                 "Warning": '110 - "Response is Stale"',
-                "Expires": formatdate(now + STALE_MAX_AGE_S, usegmt=True),
+                "Expires": formatdate(now + (0 if self.is_personal else STALE_MAX_AGE_S), usegmt=True),
             }
+        if self.is_personal:
+            return {**headers, "Cache-Control": "private, max-age=0", "Expires": formatdate(now, usegmt=True)}
         left = max(0, int(min(self.expires_at - now, self.max_age_s)))
-        return {"Cache-Control": f"public, max-age={left}", "Expires": formatdate(now + left, usegmt=True)}
+        return {
+            **headers,
+            "Cache-Control": f"public, max-age={left}",
+            "Expires": formatdate(now + left, usegmt=True),
+        }
 
 
 def template_folders(override: Path | None) -> list[Path]:
@@ -133,27 +158,41 @@ class Renderer:
 
     # --- answers -----------------------------------------------------------------------------------------
 
-    def redirect(self, status: int, uri: str, caching: Caching) -> web.Response:
+    def redirect(
+        self,
+        status: int,
+        uri: str,
+        caching: Caching,
+        *,
+        headers: Mapping[str, str] | None = None,
+        metas: Sequence[tuple[str, str]] = (),
+    ) -> web.Response:
         """Send the visitor to ``uri``, with a small page for those whose program does not follow."""
-        return self._page(
-            "redirect.html", {"uri": uri}, status=status, caching=caching, headers={"Location": uri}
+        view = {"uri": uri, "metas": metas}
+        return self.page(
+            "redirect.html", view, caching, status=status, headers={**(headers or {}), "Location": uri}
         )
 
-    def page(
-        self, template: str, view: Mapping[str, Any], caching: Caching, *, status: int = 200
-    ) -> web.Response:
-        """Show a page."""
-        return self._page(template, view, status=status, caching=caching)
+    def xml(self, octets: bytes, caching: Caching) -> web.Response:
+        """Give XML."""
+        headers = {
+            **_COMMON_HEADERS,
+            **caching.headers(self._clock()),
+            "Content-Type": "text/xml;charset=UTF-8",
+        }
+        return web.Response(body=octets, headers=headers)
 
-    def problem_page(self, problem: Problem, view: Mapping[str, Any], caching: Caching) -> web.Response:
+    def problem_page(
+        self,
+        problem: Problem,
+        view: Mapping[str, Any],
+        caching: Caching,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
         """Show why there is no answer."""
-        headers = {} if problem.retry_after_s is None else {"Retry-After": str(problem.retry_after_s)}
-        return self._page(
-            "problem.html",
-            {"problem": problem, **view},
-            status=problem.status,
-            caching=caching,
-            headers=headers,
+        all_headers = {**dict(problem.headers), **(headers or {})}
+        return self.page(
+            "problem.html", {"problem": problem, **view}, caching, status=problem.status, headers=all_headers
         )
 
     def json(
@@ -183,15 +222,16 @@ class Renderer:
         """Answer without a body."""
         return web.Response(status=status, headers={**_COMMON_HEADERS, **headers})
 
-    def _page(
+    def page(
         self,
         template: str,
         view: Mapping[str, Any],
-        *,
-        status: int,
         caching: Caching,
+        *,
+        status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> web.Response:
+        """Show a page."""
         text = self._environment.get_template(template).render(view)
         return web.Response(
             body=text.encode("utf-8", "replace"),
@@ -200,7 +240,7 @@ class Renderer:
                 **_COMMON_HEADERS,
                 **_PAGE_HEADERS,
                 **caching.headers(self._clock()),
-                "Content-Type": f"{HTML}; charset=utf-8",
                 **(headers or {}),
+                "Content-Type": f"{HTML}; charset=utf-8",
             },
         )

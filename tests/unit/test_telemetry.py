@@ -1,4 +1,4 @@
-"""What each event changes in the metrics, and that dashboards find the names they rely on (http.md section 9)."""
+"""What each event changes in the metrics, and that dashboards find the names they rely on."""
 
 from __future__ import annotations
 

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.answer.choose import JsonRecord, Listing, Redirect, alias_of, choose_answer
+from resolver.answer.choose import (
+    JsonRecord,
+    Listing,
+    NotAcceptable,
+    PlaceList,
+    Redirect,
+    alias_of,
+    choose_answer,
+)
 from resolver.answer.preferences import Action, Preferences
 from resolver.answer.targets import DEFAULT_SCHEMES, Target, read_target
 from resolver.model.record import HandleRecord, HandleValue, has_type, select_values
@@ -82,9 +90,9 @@ def test_operator_decides_about_schemes() -> None:
     """A value is redirected to if the operator allowed its scheme, and only then."""
     chat = HandleValue(1, "URL", b"irc://chat.example.org/")
     assert choose_answer(record(chat), Preferences()) == Listing((chat,))
-    allowed = choose_answer(record(chat), Preferences(), DEFAULT_SCHEMES | {"irc"})
+    allowed = choose_answer(record(chat), Preferences(), schemes=DEFAULT_SCHEMES | {"irc"})
     assert allowed == Redirect(Target("irc://chat.example.org/"))
-    assert choose_answer(record(FIRST), Preferences(), frozenset({"ftp"})) == Listing((FIRST,))
+    assert choose_answer(record(FIRST), Preferences(), schemes=frozenset({"ftp"})) == Listing((FIRST,))
 
 
 # --- what the visitor asked for --------------------------------------------------------------------------
@@ -117,7 +125,7 @@ def test_listing_holds_what_was_asked_for() -> None:
     assert choose_answer(whole, Preferences(indexes=(55,))) == Listing(())
 
 
-@pytest.mark.parametrize("action", [Action.SHOW_VALUES, Action.SHOW_URLS, Action.EXPLAIN])
+@pytest.mark.parametrize("action", [Action.SHOW_VALUES, Action.EXPLAIN])
 def test_who_wants_to_see_is_not_sent_away(action: Action) -> None:
     """An action that shows something never redirects, though there is a URL."""
     answer = choose_answer(record(FIRST, EMAIL), Preferences(action=action, types=("URL",)))
@@ -233,6 +241,10 @@ def test_any_record_has_an_answer_for_any_visitor(whole: HandleRecord, wishes: P
         case JsonRecord(shown):
             assert wishes.action is Action.API
             assert shown == chosen
+        case PlaceList():
+            assert wishes.action is Action.SHOW_URLS
+        case NotAcceptable():
+            raise AssertionError("nobody asked for anything in particular")
 
 
 @given(_RECORDS, _PREFERENCES)

@@ -144,7 +144,7 @@ def test_every_listed_scheme_is_followed_in_any_case(scheme: str) -> None:
 
 
 def test_list_of_schemes_is_that_of_the_contract() -> None:
-    """No scheme joins or leaves the list unnoticed (http.md section 4)."""
+    """No scheme joins or leaves the list unnoticed."""
     listed = "http https ftp ftps mailto urn info magnet ipfs doi hdl s3 gs sftp git ark tel"
     assert set(listed.split()) == DEFAULT_SCHEMES
 

@@ -168,6 +168,7 @@ def values_view(text: str, **changes: Any) -> dict[str, Any]:
     return {
         "handle": Handle(text),
         "values": value_views(text),
+        "unreadable": (1, 2),
         "is_filtered": False,
         "total": 6,
         "aliases": [text, text],

@@ -138,7 +138,7 @@ def test_last_line_of_a_repeated_header_counts() -> None:
     ],
 )
 def test_standard_header_is_believed_too(header: str, believed: Origin) -> None:
-    """``Forwarded`` (RFC 7239) counts like its unregistered kin, as the contract promises (http.md section 1)."""
+    """``Forwarded`` (RFC 7239) counts like its unregistered kin, as the contract promises."""
     assert origin("10.0.0.1", {"Forwarded": header}) == believed
     assert origin("192.0.2.1", {"Forwarded": header}) == DIRECT
 

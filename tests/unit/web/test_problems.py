@@ -30,8 +30,16 @@ from resolver.errors import (
     TransportError,
     UpstreamError,
 )
+from resolver.model.namespace import Namespace
 from resolver.web.parse import BadRequestError
-from resolver.web.problems import Problem, internal_problem, outcome_of_status, problem_of
+from resolver.web.problems import (
+    NamespaceInactiveError,
+    NotAcceptableError,
+    Problem,
+    internal_problem,
+    outcome_of_status,
+    problem_of,
+)
 
 # Never the end of a request: the base of all, what stops the start, and what the cache keeps to itself.
 INTERNAL = {ResolverError, SettingsError, CacheError}
@@ -42,7 +50,7 @@ TRACE = (
     "java.lang.NullPointerException\n\tat net.handle.server.Main.main(Main.java:42)\nTraceback (most recent"
 )
 
-# error, HTTP status, responseCode, outcome (http.md section 5)
+# error, HTTP status, responseCode, outcome
 STATUSES = [
     (BadRequestError("the address is not valid UTF-8", code=102), 400, 102, "client_error"),
     (BadRequestError("index 'x' is no number"), 400, 4, "client_error"),
@@ -53,6 +61,8 @@ STATUSES = [
     (HandleNotFoundError("10.1/x"), 404, 100, "not_found"),
     (ServiceNotFoundError("10.1/x", "10.1", "it is not registered"), 404, 100, "not_found"),
     (AliasError(("a", "b", "a"), "it comes back to itself"), 404, 100, "not_found"),
+    (NamespaceInactiveError(Namespace(status="inactive", status_message="closed")), 404, 100, "not_found"),
+    (NotAcceptableError(["text/html"], ["Accept"]), 406, 2, "client_error"),
     (ClosingError("the resolver is shutting down"), 503, 3, "busy"),
     (UpstreamError("something"), 502, 2, "upstream_error"),
     (MessageFormatError("envelope needs 20 octets, got 3"), 502, 2, "upstream_error"),
@@ -135,17 +145,15 @@ def test_request_that_cannot_be_read_says_why() -> None:
 
 
 def test_signature_that_does_not_verify_is_told() -> None:
-    """With ``cert``, a visitor learns that the signature is the trouble, not the network (http.md section 5)."""
+    """With ``cert``, a visitor learns that the signature is the trouble, not the network."""
     assert "sign" in " ".join(texts_of(problem_of(SignatureError("the signature is wrong")))).lower()
 
 
 def test_busy_says_when_to_come_back() -> None:
     """A resolver that is busy or being restarted says when to try again; nothing else does."""
     for error, status, *_ in STATUSES:
-        assert (problem_of(error).retry_after_s is not None) is (status == 503)
-    retry_after_s = problem_of(ClosingError("full")).retry_after_s
-    assert retry_after_s is not None
-    assert 1 <= retry_after_s <= 30
+        assert ("Retry-After" in dict(problem_of(error).headers)) is (status == 503)
+    assert 1 <= int(dict(problem_of(ClosingError("full")).headers)["Retry-After"]) <= 30
 
 
 def test_owner_is_named_where_he_can_help() -> None:

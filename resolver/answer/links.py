@@ -1,0 +1,121 @@
+"""``Link`` headers (RFC 8288): what the record says about related things, and where the handle itself is cited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from resolver.answer.candidates import place_target
+from resolver.answer.extras import Extras, LocationData
+from resolver.answer.targets import Target
+from resolver.model.location import Location
+
+__all__ = ["Link", "citation_link", "links_of", "write_links"]
+
+MAX_LINKS = 50
+MAX_HEADER_OCTETS = 8000
+
+# The attributes of a location that become parameters, in the order in which they are written.
+_PARAMETERS = (
+    ("rel", ("rel",)),
+    ("type", ("type", "target-type", "media-type", "ctype")),
+    ("media", ("media",)),
+    ("hreflang", ("hreflang", "language")),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One relation to another resource."""
+
+    uri: str
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def relations(self) -> frozenset[str]:
+        """The names in ``rel``."""
+        return frozenset(word for name, value in self.parameters if name == "rel" for word in value.split())
+
+    def parameter(self, name: str) -> str | None:
+        """Return the value of a parameter."""
+        return next((value for key, value in self.parameters if key == name), None)
+
+    def __str__(self) -> str:
+        return "; ".join(
+            [f"<{self.uri}>", *(_write_parameter(name, value) for name, value in self.parameters)]
+        )
+
+
+def links_of(handle: str, own: LocationData, extras: Extras, schemes: frozenset[str]) -> tuple[Link, ...]:
+    """Return the links that a record states, itself or through its prefix: every location with a ``rel``."""
+    sources = (own, *extras.included, *extras.inherited)
+    locations = [
+        location for data in sources for document in data.documents for location in document.locations
+    ]
+    locations += [location for data in sources for document in data.links for location in document.locations]
+    by_id = {identifier: location for location in reversed(locations) if (identifier := location.get("id"))}
+    found: dict[Link, None] = {}
+    for location in locations:
+        link = _link(location, by_id, handle, schemes)
+        if link is not None and len(found) < MAX_LINKS:
+            found[link] = None
+    return tuple(found)
+
+
+def _link(
+    location: Location, by_id: dict[str, Location], handle: str, schemes: frozenset[str]
+) -> Link | None:
+    if not (location.get("rel") or "").strip():
+        return None
+    target = place_target(location, handle, schemes)
+    if not isinstance(target, Target):
+        return None
+    return Link(target.uri, tuple(_parameters(location, by_id, handle, schemes)))
+
+
+def _parameters(
+    location: Location, by_id: dict[str, Location], handle: str, schemes: frozenset[str]
+) -> Iterator[tuple[str, str]]:
+    anchored = by_id.get(location.get("anchor-id") or "")
+    if anchored is not None:
+        anchor = place_target(anchored, handle, schemes)
+    else:
+        anchor = place_target(Location((("href", location.get("anchor") or ""),)), handle, schemes)
+    if isinstance(anchor, Target):
+        yield "anchor", anchor.uri
+    for name, attributes in _PARAMETERS:
+        value = next((text for attribute in attributes if (text := location.get(attribute))), None)
+        if value is not None:
+            yield name, value
+    title = location.get("title") or location.get("label")
+    if title:
+        yield "title", title
+
+
+def citation_link(uri: str) -> Link:
+    """Return the link that says how to cite the handle (RFC 8574)."""
+    return Link(uri, (("rel", "cite-as"),))
+
+
+def write_links(links: Iterable[Link], citation: str) -> str:
+    """Return the value of the header: the citable address first, unless the record names another, then the rest."""
+    stated: Sequence[Link] = tuple(links)
+    if not any("cite-as" in link.relations for link in stated):
+        stated = (citation_link(citation), *stated)
+    written: list[str] = []
+    octets = 0
+    for link in stated:
+        text = str(link)
+        octets += len(text) + 2
+        if octets > MAX_HEADER_OCTETS:
+            break
+        written.append(text)
+    return ", ".join(written)
+
+
+def _write_parameter(name: str, value: str) -> str:
+    if value.isascii() and value.isprintable():
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{name}="{escaped}"'
+    return f"{name}*=UTF-8''{quote(value, safe='', encoding='utf-8', errors='surrogatepass')}"

@@ -1,0 +1,39 @@
+"""Where a handle may lead: the documents in ``10320/loc`` and ``10320/links`` values, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Location", "LocationDocument"]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One place, with whatever attributes its author gave it."""
+
+    attributes: tuple[tuple[str, str], ...]
+    """In the order of the document; names as written."""
+
+    def get(self, name: str) -> str | None:
+        """Return the attribute of exactly this name."""
+        return next((value for key, value in self.attributes if key == name), None)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such an attribute."""
+        return any(key == name for key, _ in self.attributes)
+
+
+@dataclass(frozen=True, slots=True)
+class LocationDocument:
+    """The places of one value, and what holds for all of them."""
+
+    attributes: tuple[tuple[str, str], ...]
+    locations: tuple[Location, ...]
+
+    def get(self, *names: str) -> str | None:
+        """Return the first attribute of the root element that has one of these names."""
+        return next((value for name in names for key, value in self.attributes if key == name), None)
+
+    def flag(self, name: str) -> bool:
+        """Whether an attribute of the root element says ``1``, ``yes`` or ``true``."""
+        return (self.get(name) or "").strip().lower() in {"1", "yes", "true"}

@@ -1,0 +1,38 @@
+"""The XML of ``10320/loc`` and ``10320/links`` values."""
+
+from __future__ import annotations
+
+from lxml import etree
+
+from resolver.model.location import Location, LocationDocument
+from resolver.protocol.xml import parse_xml
+
+__all__ = ["LINKS_TYPE", "LOCATIONS_TYPE", "decode_locations"]
+
+LOCATIONS_TYPE = "10320/loc"
+LINKS_TYPE = "10320/links"
+
+_LOCATION_NAMES = frozenset({"location", "loc_template"})
+
+
+def decode_locations(data: bytes) -> LocationDocument:
+    """Read a document of locations; elements of other names are left out.
+
+    Raises:
+        MessageFormatError: not XML that may be read.
+    """
+    root = parse_xml(data)
+    return LocationDocument(
+        attributes=_attributes(root),
+        locations=tuple(
+            Location(_attributes(element)) for element in root if _name(element) in _LOCATION_NAMES
+        ),
+    )
+
+
+def _name(element: etree._Element) -> str:
+    return etree.QName(element).localname
+
+
+def _attributes(element: etree._Element) -> tuple[tuple[str, str], ...]:
+    return tuple((etree.QName(str(name)).localname, str(value)) for name, value in element.attrib.items())
