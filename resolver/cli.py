@@ -18,7 +18,14 @@ from typing import Any, TypeVar
 
 import click
 
-from resolver.config import ENVIRON_PREFIX, Settings, option_name, read_settings, unknown_variables
+from resolver.config import (
+    ENVIRON_PREFIX,
+    Settings,
+    command_line_fields,
+    option_name,
+    read_settings,
+    unknown_variables,
+)
 from resolver.errors import SettingsError
 
 __all__ = ["main"]
@@ -41,7 +48,7 @@ class _Failure(click.ClickException):
 
 def _settings_options(command: Command) -> Command:
     """Add an option for every setting."""
-    for field in reversed(dataclasses.fields(Settings)):
+    for field in reversed(command_line_fields()):
         default = _shown_default(field)
         text = f"{field.metadata['help']} {f'[{default}]' if default else ''}"
         flag = isinstance(field.default, bool)
@@ -202,14 +209,14 @@ def check_config(config: Path | None, **options: Any) -> None:
 
     from resolver.resolution.assembly import assemble
     from resolver.telemetry import Metrics
-    from resolver.web.render import Renderer, template_folders
+    from resolver.web.building import build_hosts
+    from resolver.web.render import template_folders
     from resolver.web.static import load_static_files
 
-    folders = template_folders(settings.templates)
     try:
-        Renderer(folders, site_name="", base_url="", contact="", version="", clock=float).compile_all()
-        load_static_files(folders)
-        assemble(settings, Metrics(CollectorRegistry(), ""))
+        load_static_files(template_folders(settings.templates))
+        assembly = assemble(settings, Metrics(CollectorRegistry(), ""))
+        build_hosts(settings, assembly.resolver, version="", clock=float)
     except SettingsError as error:
         raise _Failure(str(error)) from error
 

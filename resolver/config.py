@@ -1,9 +1,9 @@
 """Settings: what an operator may choose, each with a default that works.
 
 Each field of ``Settings`` is an option of ``serve`` (``--cache-max-ttl``), an environment variable
-(``RESOLVER_CACHE_MAX_TTL``) and a key of the TOML file (``cache-max-ttl``); they count in that order. This
-module is the only one that knows these names. A value that cannot be used stops the start and is named in
-the way it was given.
+(``RESOLVER_CACHE_MAX_TTL``) and a key of the TOML file (``cache-max-ttl``); they count in that order. What
+needs tables, such as the settings of single hosts, stands in the file only. This module is the only one that
+knows these names. A value that cannot be used stops the start and is named in the way it was given.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from resolver.model.site import Transport
 
 __all__ = [
     "ENVIRON_PREFIX",
+    "HostSettings",
     "Network",
     "Settings",
+    "command_line_fields",
     "field_of",
     "option_name",
     "read_settings",
@@ -156,8 +158,72 @@ def _one_of(*choices: str) -> Parse:
     return parse
 
 
-def _setting(default: Any, parse: Parse, text: str, shown: str | None = None) -> Any:
-    return dataclasses.field(default=default, metadata={"parse": parse, "help": text, "shown": shown})
+def _parameter_names(value: Any) -> tuple[str, ...]:
+    names = tuple(_items(value))
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name):
+            raise ValueError(f"{name!r} cannot be the name of a parameter")
+    return names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostSettings:
+    """What differs for visitors who come to one host name; ``None`` where nothing does."""
+
+    name: str
+    base_url: str | None = None
+    site_name: str | None = None
+    contact: str | None = None
+    templates: Path | None = None
+    prefixes: tuple[str, ...] = ()
+    """The only prefixes answered for; empty for all."""
+    cache_max_ttl: float | None = None
+    retry_auth: bool = False
+    """Ask the primary for what a mirror does not know."""
+    locatt_shortcuts: tuple[str, ...] = ()
+    """In the place of those of all hosts."""
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def _hosts(value: Any) -> tuple[HostSettings, ...]:
+    if not isinstance(value, Mapping):
+        raise ValueError('must be tables, such as [hosts."hdl.example.org"]')  # noqa: TRY004 - as all parsers
+    parsers: dict[str, Parse] = {
+        "base_url": _base_url,
+        "site_name": _text,
+        "contact": _text,
+        "templates": _folder,
+        "prefixes": lambda given: tuple(_items(given)),
+        "cache_max_ttl": _seconds(0, 172800),
+        "retry_auth": _flag,
+        "locatt_shortcuts": _parameter_names,
+    }
+    found = []
+    for name, table in value.items():
+        if not isinstance(table, Mapping):
+            raise ValueError(f"{name!r} must be a table")  # noqa: TRY004 - as all parsers
+        given = {}
+        for key, text in table.items():
+            field = str(key).replace("-", "_")
+            if field not in parsers:
+                raise ValueError(
+                    f"{name!r} has no setting {key}; there are {', '.join(map(option_name, parsers))}"
+                )
+            try:
+                given[field] = parsers[field](text)
+            except ValueError as error:
+                raise ValueError(f"{name!r}: {option_name(field)}={text!r}: {error}") from error
+        found.append(HostSettings(name=str(name).lower(), **given))
+    return tuple(found)
+
+
+def _setting(
+    default: Any, parse: Parse, text: str, shown: str | None = None, *, only_in_file: bool = False
+) -> Any:
+    metadata = {"parse": parse, "help": text, "shown": shown, "only_in_file": only_in_file}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +290,23 @@ class Settings:
     geoip: Path | None = _setting(
         None, _file, "A country database in MaxMind format, for places that depend on the country.", "none"
     )
+    tombstones: Path | None = _setting(
+        None,
+        _file,
+        "A list of handles whose things are gone: a handle, perhaps with *, and the reason a line.",
+        "none",
+    )
+    forgive: str = _setting(
+        "suggest",
+        _one_of("off", "suggest", "redirect"),
+        "What becomes of a missing handle that exists in a likely other spelling.",
+    )
+    locatt_shortcuts: tuple[str, ...] = _setting(
+        (), _parameter_names, "Parameters that mean locatt: with lang, ?lang=de is ?locatt=lang:de.", "none"
+    )
+    hosts: tuple[HostSettings, ...] = _setting(
+        (), _hosts, "What differs for single host names.", "none", only_in_file=True
+    )
     templates: Path | None = _setting(
         None, _folder, "A folder whose files replace shipped templates of the same name.", "shipped templates"
     )
@@ -267,6 +350,11 @@ def option_name(field_name: str) -> str:
     return field_name.replace("_", "-")
 
 
+def command_line_fields() -> list[dataclasses.Field[Any]]:
+    """Return the fields of ``Settings`` that are options and environment variables as well."""
+    return [field for field in dataclasses.fields(Settings) if not field.metadata["only_in_file"]]
+
+
 def field_of(name: str) -> dataclasses.Field[Any]:
     """Return the field of ``Settings`` with this name.
 
@@ -308,7 +396,7 @@ def read_settings(
 def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
     return {
         field.name: (variable, environ[variable])
-        for field in dataclasses.fields(Settings)
+        for field in command_line_fields()
         # An empty variable is how compose files write one that is not set.
         if environ.get(variable := ENVIRON_PREFIX + field.name.upper())
     }
@@ -316,7 +404,7 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, tuple[str, Any]]:
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
     """Return the variables that look like settings and are none: perhaps mistyped."""
-    known = {ENVIRON_PREFIX + field.name.upper() for field in dataclasses.fields(Settings)} | {
+    known = {ENVIRON_PREFIX + field.name.upper() for field in command_line_fields()} | {
         f"{ENVIRON_PREFIX}CONFIG"
     }
     return sorted(name for name in environ if name.startswith(ENVIRON_PREFIX) and name not in known)

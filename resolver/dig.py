@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import click
 
-from resolver.answer.listing import ValueView, show_value, visible_text
+from resolver.answer.listing import ValueView, show_value
 from resolver.answer.record_json import error_json, record_json, write_json
+from resolver.answer.visible import visible_text
 from resolver.config import Settings
 from resolver.errors import HandleNotFoundError, InvalidHandleError, ResolverError
 from resolver.model.handle import Handle

@@ -11,7 +11,7 @@ from resolver.answer.extras import Extras, LocationData
 from resolver.answer.targets import Target
 from resolver.model.location import Location
 
-__all__ = ["Link", "citation_link", "links_of", "write_links"]
+__all__ = ["Link", "citation_link", "item_links", "links_of", "signposts", "write_links"]
 
 MAX_LINKS = 50
 MAX_HEADER_OCTETS = 8000
@@ -96,6 +96,24 @@ def _parameters(
 def citation_link(uri: str) -> Link:
     """Return the link that says how to cite the handle (RFC 8574)."""
     return Link(uri, (("rel", "cite-as"),))
+
+
+def signposts(root: str, path: str) -> tuple[Link, ...]:
+    """Return where programs find more about a handle (FAIR Signposting).
+
+    Args:
+        root: address of this resolver, or empty for links that are relative to it.
+        path: the handle as it stands in a URL.
+    """
+    return (
+        Link(f"{root}/api/handles/{path}", (("rel", "describedby"), ("type", "application/json"))),
+        Link(f"{root}/api/linkset/{path}", (("rel", "linkset"), ("type", "application/linkset+json"))),
+    )
+
+
+def item_links(targets: Iterable[Target]) -> tuple[Link, ...]:
+    """Return links to the places where the thing itself can be had."""
+    return tuple(Link(target.uri, (("rel", "item"),)) for target in targets)
 
 
 def write_links(links: Iterable[Link], citation: str) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Requester", "is_for_browsers", "language_matches", "read_weighted"]
+__all__ = ["Requester", "is_for_browsers", "language_matches", "prefers_json", "read_weighted"]
 
 MAX_ITEMS = 100
 """Items of one header that are read; nobody sends more in earnest."""
@@ -52,6 +52,16 @@ def _weight(parameters: Sequence[str]) -> float:
             found = re.fullmatch(r"[01](?:\.[0-9]{0,10})?|\.[0-9]{1,10}", value.strip())
             return min(1.0, float(value)) if found else 1.0
     return 1.0
+
+
+def prefers_json(requester: Requester) -> bool:
+    """Whether the program would rather have JSON, of whatever kind, than a page."""
+    for media_type in read_weighted(requester.accept):
+        if media_type == "application/json" or media_type.endswith("+json"):
+            return True
+        if is_for_browsers(media_type):
+            return False
+    return False
 
 
 def is_for_browsers(media_type: str) -> bool:

@@ -9,18 +9,15 @@ from importlib.metadata import PackageNotFoundError, version
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from resolver.answer.targets import DEFAULT_SCHEMES
 from resolver.config import Settings
 from resolver.resolution.assembly import Assembly, assemble
 from resolver.resolution.bootstrap import Registry
 from resolver.telemetry import Metrics
 from resolver.web.admin import create_admin_app
-from resolver.web.api import Api
-from resolver.web.countries import open_country_database
+from resolver.web.building import build_hosts
 from resolver.web.draining import Draining
-from resolver.web.handle_pages import HandlePages, Policy
 from resolver.web.handlers import Handlers
-from resolver.web.render import Renderer, template_folders
+from resolver.web.render import template_folders
 from resolver.web.static import load_static_files
 
 __all__ = ["ASSEMBLY", "METRICS", "create_apps", "package_version"]
@@ -60,30 +57,11 @@ def create_apps(
     draining = draining or Draining()
     metrics = Metrics(CollectorRegistry(), package_version())
     assembly = assemble(settings, metrics, registry, clock)
-    folders = template_folders(settings.templates)
-    renderer = Renderer(
-        folders,
-        site_name=settings.site_name,
-        base_url=settings.base_url,
-        contact=settings.contact,
-        version=package_version(),
-        clock=clock,
-    )
-    renderer.compile_all()
-    policy = Policy(
-        schemes=DEFAULT_SCHEMES | frozenset(settings.extra_schemes),
-        max_age_s=settings.cache_max_ttl,
-        strict_negotiation=settings.conneg == "strict",
-    )
-    country_of = open_country_database(settings.geoip)
     handlers = Handlers(
-        assembly.resolver,
-        HandlePages(assembly.resolver, renderer, policy, clock=clock, country_of=country_of),
-        Api(assembly.resolver, renderer, max_age_s=settings.cache_max_ttl, clock=clock),
-        renderer,
+        build_hosts(settings, assembly.resolver, version=package_version(), clock=clock),
         metrics,
-        load_static_files(folders),
-        max_age_s=settings.cache_max_ttl,
+        load_static_files(template_folders(settings.templates)),
+        forgive=settings.forgive,
         trusted_proxies=settings.trusted_proxies,
         draining=draining,
         clock=clock,

@@ -9,10 +9,12 @@ from typing import Any
 from resolver.errors import SettingsError
 from resolver.model.site import IPAddress
 
-__all__ = ["open_country_database"]
+__all__ = ["CountryOf", "open_country_database"]
+
+CountryOf = Callable[[IPAddress | None], str | None]
 
 
-def open_country_database(path: Path | None) -> Callable[[IPAddress | None], str | None]:
+def open_country_database(path: Path | None) -> CountryOf:
     """Return a function from an address to two letters in lower case, or ``None`` where it is not known.
 
     Raises:

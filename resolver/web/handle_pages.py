@@ -1,44 +1,40 @@
-"""A handle for people: a redirect, the page of its record, or the list of its places."""
+"""A handle for people: a redirect, what is left of a thing that is gone, or what is recorded.
+
+``HandlePages.answer`` is the way of every such request: find the record, decide, and put the decision into
+a response.
+"""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
-from resolver.answer.choose import (
-    JsonRecord,
-    Listing,
-    NotAcceptable,
-    PlaceList,
-    Redirect,
-    alias_of,
-    choose_answer,
-)
-from resolver.answer.extras import LocationData, read_location_data
-from resolver.answer.links import Link, links_of, write_links
-from resolver.answer.listing import ValueView, describe_day, describe_duration, show_value
+from resolver.answer.choose import JsonRecord, Listing, NotAcceptable, PlaceList, Redirect, choose_answer
+from resolver.answer.links import links_of, signposts, write_links
+from resolver.answer.listing import describe_day
 from resolver.answer.locations import Circumstances
+from resolver.answer.negotiation import prefers_json
 from resolver.answer.place_list import places_json, places_xml
 from resolver.answer.preferences import Action
-from resolver.answer.record_headers import RecordHeaders, read_record_headers
+from resolver.answer.record_headers import read_record_headers
+from resolver.answer.tombstone import ListedTombstone, Tombstone, find_listed, tombstone_links, tombstone_of
 from resolver.model.handle import Handle
-from resolver.model.namespace import Namespace
-from resolver.model.record import select_values
-from resolver.resolution.aliases import Followed, follow_aliases
-from resolver.resolution.service import Resolver
 from resolver.web.clients import read_address
-from resolver.web.extras import INCOMPLETE_LIFETIME_S, Fetched, fetch_extras
+from resolver.web.contact import find_contact
+from resolver.web.countries import CountryOf
+from resolver.web.finding import Finder, Found
 from resolver.web.identifiers import citation_url, encode_handle
+from resolver.web.lookups import Lookups
 from resolver.web.parse import HandleQuery
-from resolver.web.problems import NamespaceInactiveError, NotAcceptableError
-from resolver.web.render import Caching, Renderer
+from resolver.web.problems import NotAcceptableError, gone_problem
+from resolver.web.record_page import RecordPage
+from resolver.web.render import Renderer
 from resolver.web.visit import Visit
 
-__all__ = ["HandlePages"]
+__all__ = ["HandlePages", "Policy"]
 
 _REDIRECTING = (Action.REDIRECT, Action.METADATA)
 _OLD_STATUSES = (301, 302)
@@ -49,29 +45,31 @@ class Policy:
     """What the operator decides about answers."""
 
     schemes: frozenset[str]
-    max_age_s: float
     strict_negotiation: bool = False
+    tombstones: tuple[ListedTombstone, ...] = ()
 
 
 class HandlePages:
-    """Answers for people."""
+    """Answers for people, on one host."""
 
     def __init__(
         self,
-        resolver: Resolver,
+        lookups: Lookups,
+        finder: Finder,
         renderer: Renderer,
         policy: Policy,
         *,
         clock: Callable[[], float],
-        country_of: Callable[[Any], str | None],
+        country_of: CountryOf,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._resolver = resolver
+        self._lookups = lookups
+        self._finder = finder
         self._renderer = renderer
         self._policy = policy
-        self._clock = clock
         self._country_of = country_of
         self._chance = chance
+        self._record_page = RecordPage(renderer, policy.schemes, clock=clock)
 
     async def answer(self, visit: Visit, query: HandleQuery) -> web.Response:
         """Answer for a handle and the parameters of a visit.
@@ -79,81 +77,54 @@ class HandlePages:
         Raises:
             ResolverError: there is no answer.
         """
-        redirecting = query.preferences.action in _REDIRECTING
+        action = query.preferences.action
+        redirecting = action in _REDIRECTING
         visit.endpoint = "redirect" if redirecting else "values"
-        followed = await follow_aliases(
-            query.handle,
-            lambda handle: self._resolver.resolve(
-                handle, authoritative=query.authoritative, public_only=query.public_only
-            ),
-            lambda record: None if query.ignore_aliases else alias_of(record, query.preferences),
-        )
-        resolved = followed.resolved
-        caching = Caching(
-            None if query.authoritative else followed.expires_at, self._policy.max_age_s, followed.stale
-        )
-        if resolved.namespace is not None and resolved.namespace.is_inactive:
-            raise NamespaceInactiveError(resolved.namespace)
+        followed = await self._finder.follow(query)
         if followed.chain and redirecting and visit.changes_nothing:
+            caching = self._finder.caching(query, followed)
             return self._renderer.redirect(301, self._own_url(visit, followed.handle), caching)
-        return await self._final(visit, query, followed, caching)
+        if redirecting and not query.preferences.is_filtered:
+            listed = find_listed(followed.handle, self._policy.tombstones)
+            tombstone = tombstone_of(followed.resolved.record, listed, self._policy.schemes)
+            if tombstone is not None:
+                return await self._gone(
+                    visit, tombstone, await self._finder.find(query, followed, with_extras=False)
+                )
+        with_extras = redirecting or action is Action.SHOW_URLS
+        return self._decide(visit, query, await self._finder.find(query, followed, with_extras=with_extras))
 
-    async def _final(
-        self, visit: Visit, query: HandleQuery, followed: Followed, caching: Caching
-    ) -> web.Response:
-        record, preferences = followed.resolved.record, query.preferences
-        own = read_location_data(record, select_values(record.values, preferences.types, preferences.indexes))
-        fetched = Fetched()
-        if preferences.action in (*_REDIRECTING, Action.SHOW_URLS):
-            fetched = await fetch_extras(self._resolver, followed.handle, own, self._namespaces(followed))
-        caching = self._narrowed(caching, fetched)
+    def _decide(self, visit: Visit, query: HandleQuery, found: Found) -> web.Response:
         answer = choose_answer(
-            record,
-            preferences,
-            extras=fetched.extras,
+            found.record,
+            query.preferences,
+            extras=found.extras,
             circumstances=self._circumstances(visit, query),
             chance=self._chance,
             schemes=self._policy.schemes,
         )
-        links = links_of(followed.handle.text, own, fetched.extras, self._policy.schemes)
         match answer:
             case Redirect():
-                return self._redirect(
-                    visit, query, followed, answer, caching, links, self._headers(own, followed)
-                )
+                return self._redirect(visit, query, found, answer)
             case PlaceList(places):
-                if (
-                    "json" in (visit.request.headers.get("Accept") or "")
-                    or visit.parameters.first("format") == "json"
-                ):
-                    shown = places_json(followed.handle.text, places)
-                    return self._renderer.json(shown, caching.varying("Accept"), pretty=query.pretty)
-                return self._renderer.xml(places_xml(places), caching.varying("Accept"))
+                caching = found.caching.varying("Accept")
+                if visit.parameters.first("format") == "json" or prefers_json(visit.requester):
+                    shown = places_json(found.handle.text, places)
+                    return self._renderer.json(shown, caching, pretty=query.pretty)
+                return self._renderer.octets(places_xml(places), "text/xml;charset=UTF-8", caching)
             case NotAcceptable(offered, looked_at):
                 raise NotAcceptableError(offered, looked_at)
             case Listing(values) | JsonRecord(values):
                 visit.endpoint = "values"
-                views = [show_value(value, self._policy.schemes) for value in values]
-                view = self._listing_view(query, followed, views, own)
-                return self._renderer.page(
-                    "values.html", view, caching, headers={"Link": self._link_header(followed.handle, links)}
-                )
+                return self._record_page.show(visit, query, found, values, {"Link": self._link_header(found)})
 
-    def _redirect(
-        self,
-        visit: Visit,
-        query: HandleQuery,
-        followed: Followed,
-        answer: Redirect,
-        caching: Caching,
-        links: Sequence[Link],
-        added: RecordHeaders,
-    ) -> web.Response:
+    def _redirect(self, visit: Visit, query: HandleQuery, found: Found, answer: Redirect) -> web.Response:
         status = answer.status
         if visit.speaks_old_http and status not in _OLD_STATUSES:
             status = 302
-        headers = {**dict(added.headers), "Link": self._link_header(followed.handle, links)}
-        choice = answer.choice
+        added = read_record_headers(found.own.headers, found.handle.text)
+        headers = {**dict(added.headers), "Link": self._link_header(found)}
+        choice, caching = answer.choice, found.caching
         if choice is not None:
             caching = caching.varying(*sorted(choice.looked_at), personal=choice.is_personal)
             if choice.unmet_types:
@@ -162,11 +133,30 @@ class HandlePages:
             status = 200
         return self._renderer.redirect(status, answer.target.uri, caching, headers=headers, metas=added.metas)
 
-    # --- what the decision needs -------------------------------------------------------------------------
+    async def _gone(self, visit: Visit, tombstone: Tombstone, found: Found) -> web.Response:
+        text = found.handle.text
+        headers = {"Link": write_links(tombstone_links(tombstone), citation_url(text))}
+        problem = gone_problem(tombstone)
+        caching = found.caching.varying("Accept")
+        if prefers_json(visit.requester):
+            more = {
+                "what": tombstone.what or None,
+                "changed": tombstone.changed_exactly,
+                "lastKnown": list(tombstone.last_known),
+                "archived": list(tombstone.archived),
+                "latest": list(tombstone.latest),
+            }
+            return self._renderer.problem_json(problem, caching, asked=text, headers=headers, **more)
+        view = {
+            "handle": found.handle,
+            "tombstone": tombstone,
+            "changed": describe_day(tombstone.changed) if tombstone.changed > 0 else "",
+            "citation_url": citation_url(text),
+            "prefix_contact": await find_contact(self._lookups.resolver, text),
+        }
+        return self._renderer.page("tombstone.html", view, caching, status=problem.status, headers=headers)
 
-    def _namespaces(self, followed: Followed) -> list[Namespace]:
-        own, root = followed.resolved.namespace, self._resolver.registry.namespace
-        return [namespace for namespace in (own, root) if namespace is not None]
+    # --- what the decision needs, and what goes beside it ------------------------------------------------
 
     def _circumstances(self, visit: Visit, query: HandleQuery) -> Circumstances:
         preferences = query.preferences
@@ -182,45 +172,15 @@ class HandlePages:
             is_strict=self._policy.strict_negotiation,
         )
 
-    def _narrowed(self, caching: Caching, fetched: Fetched) -> Caching:
-        expires_at = fetched.expires_at
-        if not fetched.is_complete:
-            expires_at = min(expires_at, self._clock() + INCOMPLETE_LIFETIME_S)
-        return caching.until(expires_at)
-
-    @staticmethod
-    def _headers(own: LocationData, followed: Followed) -> RecordHeaders:
-        return read_record_headers(own.headers, followed.handle.text)
-
-    # --- what is shown -----------------------------------------------------------------------------------
-
-    def _link_header(self, handle: Handle, links: Sequence[Link]) -> str:
-        return write_links(links, citation_url(handle.text))
+    def _link_header(self, found: Found) -> str:
+        stated = links_of(found.handle.text, found.own, found.extras, self._policy.schemes)
+        signs = signposts(self._renderer.root, encode_handle(found.handle.text))
+        return write_links((*stated, *signs), citation_url(found.handle.text))
 
     def _own_url(self, visit: Visit, handle: Handle) -> str:
         origin = visit.origin
         query = f"?{_header_safe(visit.query_text)}" if visit.query_text else ""
         return f"{self._renderer.base_url(origin.scheme, origin.host)}/{encode_handle(handle.text)}{query}"
-
-    def _listing_view(
-        self, query: HandleQuery, followed: Followed, views: Sequence[ValueView], own: LocationData
-    ) -> dict[str, Any]:
-        resolved = followed.resolved
-        changed = max((value.timestamp for value in resolved.record.values), default=0)
-        return {
-            "handle": followed.handle,
-            "values": views,
-            "unreadable": own.unreadable,
-            "is_filtered": query.preferences.is_filtered,
-            "total": len(resolved.record.values),
-            "aliases": [alias.text for alias in followed.chain],
-            "is_prefix": not followed.handle.has_slash,
-            "citation_url": citation_url(followed.handle.text),
-            "changed": describe_day(changed) if changed > 0 else "",
-            "answered_by": resolved.answered_by,
-            "age": describe_duration(self._clock() - resolved.fetched_at),
-            "is_stale": followed.stale,
-        }
 
 
 def _header_safe(query_text: str) -> str:

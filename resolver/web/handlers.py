@@ -9,23 +9,25 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from resolver.answer.negotiation import prefers_json, read_weighted
 from resolver.answer.preferences import Action
 from resolver.answer.record_json import error_json
 from resolver.config import Network
-from resolver.errors import ResolverError
+from resolver.errors import HandleNotFoundError, ResolverError
+from resolver.model.handle import Handle
 from resolver.protocol.codes import ResponseCode
-from resolver.resolution.service import Resolver
 from resolver.telemetry import Metrics
-from resolver.web.api import Api
 from resolver.web.contact import find_contact
 from resolver.web.draining import Draining
-from resolver.web.handle_pages import HandlePages
+from resolver.web.hosts import Host, Hosts
+from resolver.web.identifiers import encode_handle
 from resolver.web.parse import (
     ApiRoute,
     BadRequestError,
     FormRoute,
     HandleRoute,
     HelpRoute,
+    LinksetRoute,
     StaticRoute,
     UnknownApiRoute,
     handle_of_form,
@@ -34,9 +36,17 @@ from resolver.web.parse import (
     read_route,
     split_target,
 )
-from resolver.web.problems import Problem, internal_problem, outcome_of_status, problem_of, too_large_problem
-from resolver.web.render import Caching, Renderer
+from resolver.web.problems import (
+    PROBLEM_TYPE,
+    Problem,
+    internal_problem,
+    outcome_of_status,
+    problem_of,
+    too_large_problem,
+)
+from resolver.web.render import Caching
 from resolver.web.static import StaticFile
+from resolver.web.suggestions import find_suggestion
 from resolver.web.visit import Visit, read_body
 
 __all__ = ["Handlers"]
@@ -64,25 +74,19 @@ class Handlers:
 
     def __init__(
         self,
-        resolver: Resolver,
-        pages: HandlePages,
-        api: Api,
-        renderer: Renderer,
+        hosts: Hosts,
         metrics: Metrics,
         static_files: dict[str, StaticFile],
         *,
-        max_age_s: float,
+        forgive: str,
         trusted_proxies: Sequence[Network],
         draining: Draining,
         clock: Callable[[], float],
     ) -> None:
-        self._resolver = resolver
-        self._pages = pages
-        self._api = api
-        self._renderer = renderer
+        self._hosts = hosts
         self._metrics = metrics
         self._static_files = static_files
-        self._max_age_s = max_age_s
+        self._forgive = forgive
         self._trusted_proxies = tuple(trusted_proxies)
         self._draining = draining
         self._clock = clock
@@ -94,7 +98,7 @@ class Handlers:
         status = 500
         self._metrics.in_flight.inc()
         try:
-            response = await self._answer_or_explain(visit)
+            response = await self._answer_or_explain(visit, self._hosts.find(visit.origin.host))
             response.headers["X-Request-ID"] = visit.request_id
             if self._draining.is_on:
                 response.force_close()
@@ -105,31 +109,33 @@ class Handlers:
             self._metrics.requests.labels(visit.endpoint, outcome_of_status(status)).inc()
             self._metrics.request_seconds.labels(visit.endpoint).observe(time.perf_counter() - started)
 
-    async def _answer_or_explain(self, visit: Visit) -> web.Response:
+    async def _answer_or_explain(self, visit: Visit, host: Host) -> web.Response:
         try:
-            return await self._answer(visit)
+            return await self._answer(visit, host)
+        except HandleNotFoundError as error:
+            return await self._explain_missing(visit, host, problem_of(error))
         except ResolverError as error:
-            return await self._explain(visit, problem_of(error))
+            return await self._explain(visit, host, problem_of(error))
         except web.HTTPRequestEntityTooLarge:
-            return await self._explain(visit, too_large_problem())
+            return await self._explain(visit, host, too_large_problem())
         except Exception:
             logger.exception(
                 "request failed request_id=%s target=%r", visit.request_id, visit.request.raw_path
             )
-            return await self._explain(visit, internal_problem())
+            return await self._explain(visit, host, internal_problem())
 
-    async def _answer(self, visit: Visit) -> web.Response:
+    async def _answer(self, visit: Visit, host: Host) -> web.Response:
         request = visit.request
         if request.method == "OPTIONS":
             visit.endpoint = "static"
-            return self._renderer.empty(204, _PREFLIGHT)
+            return host.renderer.empty(204, _PREFLIGHT)
         path, visit.query_text = split_target(request.raw_path)
         visit.for_scripts = path.startswith("/api")
         if visit.for_scripts:
             visit.endpoint = "api"
         if request.method not in METHODS:
             raise BadRequestError(f"method {request.method} is not for resolving", status=405)
-        own_hosts = self._own_hosts(visit)
+        own_hosts = _own_hosts(visit, host)
         route = read_route(path, own_hosts)
         visit.parameters = read_parameters(visit.query_text)
         if request.method == "POST":
@@ -137,79 +143,102 @@ class Handlers:
         typed = visit.parameters.first("hdl") if request.method == "POST" else None
         match route:
             case HandleRoute(text):
-                return await self._handle(visit, text)
+                return await self._handle(visit, host, text)
             case FormRoute() if typed is not None:
                 visit.query_text = ""
-                return await self._handle(visit, handle_of_form(typed, own_hosts))
+                return await self._handle(visit, host, handle_of_form(typed, own_hosts))
             case ApiRoute(text):
                 query = read_query(text, visit.parameters, for_api=True)
                 visit.asked = query.handle.text
-                return await self._api.record(visit, query)
+                return await host.api.record(visit, query)
+            case LinksetRoute(text):
+                query = read_query(text, visit.parameters, for_api=False)
+                visit.asked = query.handle.text
+                return await host.linksets.answer(visit, query)
             case UnknownApiRoute(unknown):
                 message = f"there is no {unknown} here; records are below /api/handles/"
-                return self._renderer.json(error_json(ResponseCode.ERROR, message), _NO_STORE, status=404)
+                return host.renderer.json(error_json(ResponseCode.ERROR, message), _NO_STORE, status=404)
             case FormRoute():
                 visit.endpoint = "form"
-                return self._page("form.html", asked=visit.parameters.first("hdl") or "")
+                return self._page(host, "form.html", asked=visit.parameters.first("hdl") or "")
             case HelpRoute():
                 visit.endpoint = "static"
-                return self._page("help.html")
+                return self._page(host, "help.html")
             case StaticRoute(name):
                 visit.endpoint = "static"
-                return self._static(request, name)
+                return self._static(request, host, name)
 
-    async def _handle(self, visit: Visit, text: str) -> web.Response:
-        query = read_query(text, visit.parameters, for_api=False)
+    async def _handle(self, visit: Visit, host: Host, text: str) -> web.Response:
+        query = read_query(text, visit.parameters, for_api=False, shortcuts=host.locatt_shortcuts)
         visit.asked = query.handle.text
         if query.preferences.action is Action.API:
-            return await self._api.record(visit, query)
-        return await self._pages.answer(visit, query)
+            return await host.api.record(visit, query)
+        return await host.pages.answer(visit, query)
 
     # --- other pages -------------------------------------------------------------------------------------
 
-    def _page(self, template: str, **view: str) -> web.Response:
-        return self._renderer.page(template, view, Caching(self._clock() + PAGE_MAX_AGE_S, PAGE_MAX_AGE_S))
+    def _page(self, host: Host, template: str, **view: str) -> web.Response:
+        return host.renderer.page(template, view, Caching(self._clock() + PAGE_MAX_AGE_S, PAGE_MAX_AGE_S))
 
-    def _static(self, request: web.Request, name: str) -> web.Response:
+    def _static(self, request: web.Request, host: Host, name: str) -> web.Response:
         file = self._static_files.get(name)
         if file is None:
             raise BadRequestError("there is no such file", status=404, code=ResponseCode.HANDLE_NOT_FOUND)
         now = self._clock()
         headers = {**Caching(now + STATIC_MAX_AGE_S, STATIC_MAX_AGE_S).headers(now), "ETag": file.etag}
         if request.headers.get("If-None-Match") == file.etag:
-            return self._renderer.empty(304, headers)
-        response = self._renderer.empty(200, {**headers, "Content-Type": file.content_type})
+            return host.renderer.empty(304, headers)
+        response = host.renderer.empty(200, {**headers, "Content-Type": file.content_type})
         response.body = file.content
         return response
 
     # --- no answer ---------------------------------------------------------------------------------------
 
-    async def _explain(self, visit: Visit, problem: Problem) -> web.Response:
+    async def _explain_missing(self, visit: Visit, host: Host, problem: Problem) -> web.Response:
+        """Say that there is no such handle, and which one may have been meant."""
+        suggestion = None
+        if self._forgive != "off" and visit.asked and not visit.for_scripts:
+            suggestion = await find_suggestion(host.lookups, visit.asked)
+        if suggestion is not None and self._forgive == "redirect" and visit.changes_nothing:
+            origin = visit.origin
+            base = host.renderer.base_url(origin.scheme, origin.host)
+            return host.renderer.redirect(302, f"{base}/{encode_handle(suggestion.text)}", _NO_STORE)
+        return await self._explain(visit, host, problem, suggestion)
+
+    async def _explain(
+        self, visit: Visit, host: Host, problem: Problem, suggestion: Handle | None = None
+    ) -> web.Response:
         caching = _NO_STORE
         if problem.status == 404 and not visit.parameters.flag("auth"):
-            caching = Caching(self._clock() + NOT_FOUND_MAX_AGE_S, self._max_age_s)
+            caching = Caching(self._clock() + NOT_FOUND_MAX_AGE_S, host.max_age_s)
         headers = {"Allow": ", ".join(METHODS)} if problem.status == 405 else {}
         if visit.for_scripts:
+            if _accepts_problems(visit):
+                return host.renderer.problem_json(problem, caching, asked=visit.asked, headers=headers)
             shown = error_json(problem.code, problem.what, visit.asked)
             headers |= dict(problem.headers)
-            return self._renderer.json(shown, caching, status=problem.status, headers=headers)
+            return host.renderer.json(shown, caching, status=problem.status, headers=headers)
+        caching = caching.varying("Accept")
+        if prefers_json(visit.requester):
+            more = {"suggestion": suggestion.text if suggestion else None, "requestId": visit.request_id}
+            return host.renderer.problem_json(problem, caching, asked=visit.asked, headers=headers, **more)
         contact = ""
         if problem.is_about_handle and visit.asked:
-            contact = await find_contact(self._resolver, visit.asked)
+            contact = await find_contact(host.lookups.resolver, visit.asked)
         view = {
             "asked": visit.asked or "",
             "request_id": visit.request_id,
             "prefix_contact": contact,
-            "without_slash": _without_slash(visit.asked) if problem.status == 404 else None,
+            "suggestion": suggestion.text if suggestion else None,
         }
-        return self._renderer.problem_page(problem, view, caching, headers)
-
-    def _own_hosts(self, visit: Visit) -> tuple[str, ...]:
-        origin = visit.origin
-        base = self._renderer.base_url(origin.scheme, origin.host)
-        return (base.partition("://")[2],) if base else ()
+        return host.renderer.problem_page(problem, view, caching, headers)
 
 
-def _without_slash(asked: str | None) -> str | None:
-    shorter = (asked or "").rstrip("/")
-    return shorter if asked and shorter != asked and "/" in shorter else None
+def _own_hosts(visit: Visit, host: Host) -> tuple[str, ...]:
+    origin = visit.origin
+    base = host.renderer.base_url(origin.scheme, origin.host)
+    return (base.partition("://")[2],) if base else ()
+
+
+def _accepts_problems(visit: Visit) -> bool:
+    return PROBLEM_TYPE in read_weighted(visit.requester.accept)

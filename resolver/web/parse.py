@@ -7,7 +7,7 @@ within a handle mean what they say.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +26,7 @@ __all__ = [
     "HandleQuery",
     "HandleRoute",
     "HelpRoute",
+    "LinksetRoute",
     "Parameters",
     "Route",
     "StaticRoute",
@@ -89,15 +90,22 @@ class ApiRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class LinksetRoute:
+    """All links of a handle, for programs."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownApiRoute:
     """Something below ``/api/`` that does not exist."""
 
     path: str
 
 
-Route = FormRoute | HelpRoute | StaticRoute | HandleRoute | ApiRoute | UnknownApiRoute
+Route = FormRoute | HelpRoute | StaticRoute | HandleRoute | ApiRoute | LinksetRoute | UnknownApiRoute
 
-_API_HANDLES = "/api/handles"
+_BELOW_API: dict[str, Callable[[str], Route]] = {"handles": ApiRoute, "linkset": LinksetRoute}
 _PAGES: dict[str, Route] = {
     "/help": HelpRoute(),
     "/help.html": HelpRoute(),
@@ -141,10 +149,10 @@ def read_route(path: str, own_hosts: tuple[str, ...] = ()) -> Route:
     page = _PAGES.get(path)
     if page is not None:
         return page
-    if path == _API_HANDLES or path.startswith(_API_HANDLES + "/"):
-        text = _decode_path(path[len(_API_HANDLES) :]).lstrip("/")
-        return ApiRoute(strip_labels(text, own_hosts).lstrip("/"))
     if path == "/api" or path.startswith("/api/"):
+        name, _, rest = path.removeprefix("/api").removeprefix("/").partition("/")
+        if name in _BELOW_API:
+            return _BELOW_API[name](strip_labels(_decode_path(rest).lstrip("/"), own_hosts).lstrip("/"))
         return UnknownApiRoute(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if path.startswith("/static/"):
         return StaticRoute(path.removeprefix("/static/"))
@@ -245,13 +253,16 @@ class HandleQuery:
     pretty: bool = False
 
 
-def read_query(text: str, parameters: Parameters, *, for_api: bool) -> HandleQuery:
+def read_query(
+    text: str, parameters: Parameters, *, for_api: bool, shortcuts: frozenset[str] = frozenset()
+) -> HandleQuery:
     """Combine a handle and parameters.
 
     Args:
         text: the handle.
         parameters: from the query string and the body.
         for_api: whether a script asks: then a bad parameter is an error, where a person's is ignored.
+        shortcuts: names of parameters that stand for an attribute of a location, as in ``locatt``.
 
     Raises:
         InvalidHandleError: the handle is empty or too long.
@@ -274,7 +285,7 @@ def read_query(text: str, parameters: Parameters, *, for_api: bool) -> HandleQue
             indexes=tuple(_read_indexes(parameters, strict=action is Action.API)),
             url_append=parameters.first("urlappend") or "",
             redirection_headers=parameters.flag("redirectionHeaders"),
-            wanted_attributes=tuple(_read_wanted_attributes(parameters, action)),
+            wanted_attributes=tuple(_read_wanted_attributes(parameters, action, shortcuts)),
             country=(parameters.first("country") or "").strip().lower()[:2] or None,
             address=(parameters.first("ip") or "").strip() or None,
         ),
@@ -283,13 +294,18 @@ def read_query(text: str, parameters: Parameters, *, for_api: bool) -> HandleQue
     )
 
 
-def _read_wanted_attributes(parameters: Parameters, action: Action) -> Iterable[tuple[str, str | None]]:
+def _read_wanted_attributes(
+    parameters: Parameters, action: Action, shortcuts: frozenset[str]
+) -> Iterable[tuple[str, str | None]]:
     if action is Action.METADATA:
         yield "role", "metadata"
     for value in parameters.all("locatt"):
         name, colon, wanted = value.partition(":")
         if name:
             yield name, wanted if colon else None
+    for name in sorted(shortcuts):
+        for value in parameters.all(name):
+            yield name, value or None
 
 
 def _read_action(parameters: Parameters) -> Action:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from resolver.answer.listing import visible_text
 from resolver.answer.record_json import http_status_of
+from resolver.answer.tombstone import Tombstone
+from resolver.answer.visible import visible_text
 from resolver.errors import (
     AliasError,
     ClosingError,
@@ -26,12 +27,15 @@ from resolver.protocol.codes import ResponseCode
 from resolver.web.parse import BadRequestError
 
 __all__ = [
+    "PROBLEM_TYPE",
     "NamespaceInactiveError",
     "NotAcceptableError",
     "Outcome",
     "Problem",
+    "gone_problem",
     "internal_problem",
     "outcome_of_status",
+    "problem_json",
     "problem_of",
     "too_large_problem",
 ]
@@ -39,6 +43,7 @@ __all__ = [
 Outcome = Literal["ok", "not_found", "client_error", "upstream_error", "busy", "error"]
 
 RETRY_AFTER_S = 2
+PROBLEM_TYPE = "application/problem+json"
 
 
 class NamespaceInactiveError(ResolverError):
@@ -106,6 +111,32 @@ def too_large_problem() -> Problem:
     return Problem(
         413, ResponseCode.PROTOCOL_ERROR, "The request is too large", "Its body is longer than is read."
     )
+
+
+def gone_problem(tombstone: Tombstone) -> Problem:
+    """Return what to tell about a thing whose record says that it is gone."""
+    return Problem(
+        410,
+        ResponseCode.SUCCESS,
+        "No longer available",
+        visible_text(tombstone.reason) or "The record says that what this handle led to is gone.",
+        whose="The owner of the handle has recorded so; this resolver works as it should.",
+        is_about_handle=True,
+    )
+
+
+def problem_json(problem: Problem, asked: str | None, **more: Any) -> dict[str, Any]:
+    """Return the members of a problem for programs (RFC 9457 section 3); ``None`` among ``more`` is left out."""
+    members = {
+        "type": "about:blank",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": " ".join((problem.what, *problem.advice)),
+        "responseCode": int(problem.code),
+        "handle": asked,
+        **more,
+    }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def outcome_of_status(status: int) -> Outcome:

@@ -13,11 +13,11 @@ from typing import Any
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
 
-from resolver.answer.listing import visible_text
 from resolver.answer.record_json import write_json
+from resolver.answer.visible import visible_text
 from resolver.errors import SettingsError
 from resolver.web.identifiers import encode_handle
-from resolver.web.problems import Problem
+from resolver.web.problems import PROBLEM_TYPE, Problem, problem_json
 
 __all__ = ["Caching", "Renderer", "template_folders"]
 
@@ -126,7 +126,8 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._base_url = base_url
+        self.root = base_url
+        """Before the paths of links to this resolver; empty if they are relative."""
         self._clock = clock
         self._environment.globals.update(
             site_name=site_name, root=base_url, contact=contact, version=version, handle_path=encode_handle
@@ -152,8 +153,8 @@ class Renderer:
 
         Without either, or with a host that is no name, an empty text, so that links are relative.
         """
-        if self._base_url:
-            return self._base_url
+        if self.root:
+            return self.root
         return f"{scheme}://{host}" if host and _HOST.fullmatch(host) else ""
 
     # --- answers -----------------------------------------------------------------------------------------
@@ -173,14 +174,17 @@ class Renderer:
             "redirect.html", view, caching, status=status, headers={**(headers or {}), "Location": uri}
         )
 
-    def xml(self, octets: bytes, caching: Caching) -> web.Response:
-        """Give XML."""
-        headers = {
-            **_COMMON_HEADERS,
-            **caching.headers(self._clock()),
-            "Content-Type": "text/xml;charset=UTF-8",
-        }
-        return web.Response(body=octets, headers=headers)
+    def octets(
+        self,
+        content: bytes,
+        content_type: str,
+        caching: Caching,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> web.Response:
+        """Give something in a form of its own."""
+        all_headers = {**_COMMON_HEADERS, **caching.headers(self._clock()), **(headers or {})}
+        return web.Response(body=content, headers={**all_headers, "Content-Type": content_type})
 
     def problem_page(
         self,
@@ -194,6 +198,22 @@ class Renderer:
         return self.page(
             "problem.html", {"problem": problem, **view}, caching, status=problem.status, headers=all_headers
         )
+
+    def problem_json(
+        self,
+        problem: Problem,
+        caching: Caching,
+        *,
+        asked: str | None,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> web.Response:
+        """Tell a program why there is no answer (RFC 9457)."""
+        shown = problem_json(problem, asked, **more)
+        all_headers = {**dict(problem.headers), **(headers or {})}
+        response = self.json(shown, caching, status=problem.status, headers=all_headers)
+        response.headers["Content-Type"] = PROBLEM_TYPE
+        return response
 
     def json(
         self,

@@ -19,12 +19,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resolver.cli import main
-from resolver.config import MAX_CONFIG_OCTETS, Settings, field_of, option_name, read_settings
+from resolver.config import (
+    MAX_CONFIG_OCTETS,
+    HostSettings,
+    Settings,
+    command_line_fields,
+    field_of,
+    option_name,
+    read_settings,
+)
 from resolver.errors import SettingsError
 from resolver.model.site import Transport
 
-FIELDS = dataclasses.fields(Settings)
+FIELDS = command_line_fields()
 NAMES = [field.name for field in FIELDS]
+ALL_NAMES = [field.name for field in dataclasses.fields(Settings)]
 
 # A value for each setting that is not its default, as text, and what becomes of it.
 GOOD: dict[str, tuple[str, Any]] = {
@@ -55,15 +64,20 @@ GOOD: dict[str, tuple[str, Any]] = {
     ),
     "extra_schemes": ("IRC:, x-web+app", ("irc", "x-web+app")),
     "conneg": ("Strict", "strict"),
+    "forgive": ("OFF", "off"),
+    "locatt_shortcuts": ("lang, x.Mode", ("lang", "x.Mode")),
     "site_name": ("Our handles", "Our handles"),
     "contact": ("ops@example.org", "ops@example.org"),
     "log_level": ("DEBUG", "debug"),
 }
-PATHS = ["bootstrap", "geoip", "templates"]
+PATHS = ["bootstrap", "geoip", "tombstones", "templates"]
 
 BAD: list[tuple[str, str, str]] = [
     ("port", "http", "must be a whole number from 0 to 65535"),
     ("port", "65536", "must be from 0 to 65535"),
+    ("forgive", "maybe", "must be one of off, suggest, redirect"),
+    ("locatt_shortcuts", "lang,a b", "cannot be the name of a parameter"),
+    ("tombstones", "/no/such/list", "there is no such file"),
     ("conneg", "loose", "must be one of lenient, strict"),
     ("geoip", "/no/such/file.mmdb", "there is no such file"),
     ("port", "-1", "must be a whole number"),
@@ -388,13 +402,52 @@ def test_path_that_cannot_be_is_named(name: str, text: str) -> None:
         read_settings({}, {variable(name): text})
 
 
+# --- hosts -----------------------------------------------------------------------------------------------
+
+
+def test_host_settings_are_read_from_tables(tmp_path: Path) -> None:
+    """Each table is a host; what it does not name stays as it is for all hosts."""
+    file = written(
+        tmp_path,
+        '[hosts."DOI.Example.org"]\nbase-url = "https://doi.example.org/"\nprefixes = ["10.1000", "10.2000"]\n'
+        'cache-max-ttl = 60\nretry-auth = true\n[hosts."other.example:8080"]\nsite_name = "Other"\n',
+    )
+    assert read_settings({}, {}, file).hosts == (
+        HostSettings(
+            name="doi.example.org",
+            base_url="https://doi.example.org",
+            prefixes=("10.1000", "10.2000"),
+            cache_max_ttl=60.0,
+            retry_auth=True,
+        ),
+        HostSettings(name="other.example:8080", site_name="Other"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("hosts = 1", "must be tables"),
+        ("[hosts]\nx = 1", "'x' must be a table"),
+        ('[hosts."x"]\nport = 1', "'x' has no setting port; there are base-url"),
+        ('[hosts."x"]\nbase-url = "ftp://x"', "'x': base-url='ftp://x': must be like https://"),
+        ('[hosts."x"]\ncache-max-ttl = -1', "'x': cache-max-ttl=-1: must be from 0"),
+        ('[hosts."x"]\ntemplates = "/no/such"', "there is no such folder"),
+    ],
+)
+def test_bad_host_settings_name_host_and_setting(text: str, reason: str, tmp_path: Path) -> None:
+    """Whoever has many hosts in one file finds the one with the mistake."""
+    with pytest.raises(SettingsError, match=re.escape(reason)):
+        read_settings({}, {}, written(tmp_path, text))
+
+
 # --- what is shown ---------------------------------------------------------------------------------------
 
 
 def test_settings_are_shown_as_they_are_written() -> None:
     """What is shown can be given again: each setting by the name of its option, in the notation of its value."""
     shown = dict(read_settings({name: text for name, (text, _) in GOOD.items()}, {}).shown())
-    assert list(shown) == [option_name(name) for name in NAMES]
+    assert list(shown) == [option_name(name) for name in ALL_NAMES]
     assert shown["transports"] == "tcp,udp"
     assert shown["trusted-proxies"] == "10.0.0.0/8,2001:db8::/32,192.0.2.1/32"
     assert shown["allow-private-addresses"] == "true"
@@ -403,7 +456,7 @@ def test_settings_are_shown_as_they_are_written() -> None:
     given = {
         name.replace("-", "_"): text
         for name, text in shown.items()
-        if text and name.replace("-", "_") not in PATHS
+        if text and name.replace("-", "_") in GOOD
     }
     assert read_settings(given, {}) == read_settings({name: text for name, (text, _) in GOOD.items()}, {})
 
@@ -537,7 +590,7 @@ def test_check_config_prints_what_is_in_force(run: Callable[..., Result], tmp_pa
     shown = {
         name: value.strip() for name, _, value in (line.partition(" ") for line in result.stdout.splitlines())
     }
-    assert list(shown) == [option_name(name) for name in NAMES]
+    assert list(shown) == [option_name(name) for name in ALL_NAMES]
     assert (shown["port"], shown["contact"], shown["site-name"]) == ("3", "b@example.org", "From the file")
 
 

@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from resolver.answer.facts import MAX_SHOWN_LIST
 from resolver.answer.listing import (
     MAX_SHOWN_CHARACTERS,
-    MAX_SHOWN_LIST,
     MAX_SHOWN_OCTETS,
     Fact,
     ValueView,
     describe_day,
     describe_duration,
     show_value,
-    visible_text,
 )
 from resolver.answer.targets import DEFAULT_SCHEMES
+from resolver.answer.visible import visible_text
 from resolver.model.keys import DhPublicKey, DsaPublicKey, PublicKey, RsaPublicKey
 from resolver.model.record import AdminPermission, AdminRecord, HandleValue, Reference
 from resolver.model.site import Interface, Server, Site, encode_address

@@ -8,7 +8,10 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
-from resolver.answer.listing import Fact, ValueView
+from resolver.answer.facts import Fact
+from resolver.answer.formats import FORMATS
+from resolver.answer.listing import ValueView
+from resolver.answer.tombstone import Tombstone
 from resolver.model.handle import Handle
 from resolver.model.record import Reference
 from resolver.web.problems import Problem
@@ -149,7 +152,7 @@ def value_views(text: str) -> list[ValueView]:
         "references": (Reference(text, 1), Reference(text, -1)),
     }
     facts = (
-        Fact(text, text),
+        Fact(text, text, more=text),
         Fact(text, text, handle=text),
         Fact(text, text, uri=f"https://example.org/{text}"),
     )
@@ -178,6 +181,7 @@ def values_view(text: str, **changes: Any) -> dict[str, Any]:
         "answered_by": text,
         "age": text,
         "is_stale": True,
+        "formats": FORMATS,
         **changes,
     }
 
@@ -185,7 +189,19 @@ def values_view(text: str, **changes: Any) -> dict[str, Any]:
 def problem_view(text: str) -> tuple[Problem, dict[str, Any]]:
     """Return what ``problem.html`` shows, with every part of the page in use."""
     problem = Problem(404, 100, text, text, whose=text, advice=(text, text))
-    return problem, {"asked": text, "request_id": text, "prefix_contact": text, "without_slash": text}
+    return problem, {"asked": text, "request_id": text, "prefix_contact": text, "suggestion": text}
+
+
+def tombstone_view(text: str) -> dict[str, Any]:
+    """Return what ``tombstone.html`` shows, with every part of the page in use."""
+    places = (f"https://example.org/{text}", f"https://example.org/2/{text}")
+    return {
+        "handle": Handle(text),
+        "tombstone": Tombstone(text, text, 1, places, places, places),
+        "changed": text,
+        "citation_url": f"https://hdl.handle.net/{text}",
+        "prefix_contact": text,
+    }
 
 
 def all_pages(text: str, base_url: str = "https://hdl.example.org") -> dict[str, str]:
@@ -199,6 +215,7 @@ def all_pages(text: str, base_url: str = "https://hdl.example.org") -> dict[str,
         "prefix": own.page("values.html", values_view(text, is_prefix=True, is_stale=False), NEVER),
         "nothing": own.page("values.html", values_view(text, values=[]), NEVER),
         "filtered": own.page("values.html", values_view(text, values=[], is_filtered=True), NEVER),
+        "tombstone": own.page("tombstone.html", tombstone_view(text), NEVER),
         "problem": own.problem_page(problem, view, NEVER),
     }
     pages = {

@@ -157,7 +157,7 @@ def test_redirect_has_a_target_and_a_page(status: int) -> None:
 def test_problem_page_has_the_status_of_the_problem() -> None:
     """A problem goes out under its status, and says when to come back if it knows."""
     own = renderer()
-    view = {"asked": "", "request_id": "0123abcd", "prefix_contact": "", "without_slash": None}
+    view = {"asked": "", "request_id": "0123abcd", "prefix_contact": "", "suggestion": None}
     busy = own.problem_page(problem_of(ClosingError("full")), view, NEVER)
     assert (busy.status, busy.headers["Retry-After"]) == (503, "2")
     bug = own.problem_page(internal_problem(), view, NEVER)

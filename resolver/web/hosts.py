@@ -1,0 +1,51 @@
+"""The host names under which the resolver is reached, each with answers of its own where the operator says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from resolver.web.api import Api
+from resolver.web.handle_pages import HandlePages
+from resolver.web.linksets import Linksets
+from resolver.web.lookups import Lookups
+from resolver.web.render import Renderer
+
+__all__ = ["Host", "Hosts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What answers visitors of one host name."""
+
+    lookups: Lookups
+    pages: HandlePages
+    api: Api
+    linksets: Linksets
+    renderer: Renderer
+    max_age_s: float
+    locatt_shortcuts: frozenset[str]
+
+
+class Hosts:
+    """Finds the host that a visitor came to."""
+
+    def __init__(self, usual: Host, named: Mapping[str, Host]) -> None:
+        """Prepare.
+
+        Args:
+            usual: for every name that is not listed.
+            named: by name in lower case, with or without a port.
+        """
+        self._usual = usual
+        self._named = dict(named)
+
+    def find(self, name: str | None) -> Host:
+        """Return the host for what stands in ``Host``, or the usual one."""
+        if not self._named or not name:
+            return self._usual
+        name = name.lower().rstrip(".")
+        without_port, colon, port = name.rpartition(":")
+        if not colon or not port.isdigit():
+            without_port = name
+        return self._named.get(name) or self._named.get(without_port) or self._usual

@@ -1,0 +1,58 @@
+"""Asking the resolver on behalf of a visit, with what the operator decides about the host it came to."""
+
+from __future__ import annotations
+
+from resolver.errors import HandleNotFoundError, ServiceNotFoundError
+from resolver.model.handle import Handle, fold_ascii
+from resolver.resolution.service import Resolved, Resolver
+from resolver.web.parse import HandleQuery
+
+__all__ = ["Lookups"]
+
+
+class Lookups:
+    """Resolves handles for one host."""
+
+    def __init__(
+        self, resolver: Resolver, *, prefixes: tuple[str, ...] = (), retry_auth: bool = False
+    ) -> None:
+        """Prepare.
+
+        Args:
+            resolver: shared by all hosts.
+            prefixes: the only ones this host answers for, with those derived from them; empty for all.
+            retry_auth: whether a handle that a mirror does not know is asked for at the primary.
+        """
+        self.resolver = resolver
+        self._prefixes = tuple(fold_ascii(prefix) for prefix in prefixes)
+        self._retry_auth = retry_auth
+
+    async def resolve(self, handle: Handle, query: HandleQuery) -> Resolved:
+        """Return the record of ``handle`` under the conditions of ``query``.
+
+        Raises:
+            ResolverError: there is none, or nobody can tell.
+        """
+        self.check_prefix(handle)
+        try:
+            return await self.resolver.resolve(
+                handle, authoritative=query.authoritative, public_only=query.public_only
+            )
+        except ServiceNotFoundError:
+            raise
+        except HandleNotFoundError:
+            if not self._retry_auth or query.authoritative:
+                raise
+            return await self.resolver.resolve(handle, authoritative=True)
+
+    def check_prefix(self, handle: Handle) -> None:
+        """Refuse a handle that this host does not answer for.
+
+        Raises:
+            ServiceNotFoundError: its prefix is none of ours.
+        """
+        if not self._prefixes:
+            return
+        prefix = fold_ascii(handle.described_prefix if handle.is_prefix_handle else handle.prefix)
+        if not any(prefix == own or prefix.startswith(f"{own}.") for own in self._prefixes):
+            raise ServiceNotFoundError(handle.text, prefix, "this host does not answer for it")
