@@ -2,7 +2,8 @@
 
 ``network.json`` lists servers and sites; each ``*.jsonl`` beside it holds the records of a server, one a
 line, in the JSON of the REST API. Where a port or a key is only known once the network runs, the files say
-``${NAME.port}``, ``${NAME.http}`` or ``${NAME.key}``.
+``${NAME.port}``, ``${NAME.http}`` or ``${NAME.key}``. With ``publisher.json``, a web server of a publisher,
+to which handles lead, runs as well; it goes by the name ``PUBLISHER``.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from resolver.demo.handle_service import HandleService, RecordStore
+from resolver.demo.publisher import Publisher
 from resolver.errors import MessageFormatError, SettingsError
 from resolver.model.handle import ROOT_HANDLE, TRUST_ROOT_HANDLE
 from resolver.model.record import HandleRecord
@@ -78,6 +80,8 @@ class HandleNetwork:
             self._plans = [_plan(name, shown) for name, shown in self._content["servers"].items()]
         except (KeyError, TypeError, AttributeError) as error:
             raise SettingsError(f"{folder / 'network.json'}: {error!r}") from error
+        self._publisher: Publisher | None = None
+        self._publisher_port = 0
         self.services: dict[str, HandleService] = {}
         """By name, once the network runs."""
         self.stores: dict[str, RecordStore] = {}
@@ -92,14 +96,8 @@ class HandleNetwork:
         for plan in self._plans:
             plan.port = await self._free_port(plan.address)
             plan.http_port = await self._free_port(plan.address) if plan.http else 0
-        known = {
-            plan.name: {
-                "port": plan.port,
-                "http": plan.http_port,
-                "key": key_to_json(public_key_of(plan.key)),
-            }
-            for plan in self._plans
-        }
+        await self._start_publisher()
+        known = self.placeholders
         try:
             sites = {
                 name: site_from_json(_fill(shown, known)) for name, shown in self._content["sites"].items()
@@ -130,11 +128,21 @@ class HandleNetwork:
         """Stop every server."""
         for service in self.services.values():
             await service.close()
+        if self._publisher is not None:
+            await self._publisher.close()
+
+    async def _start_publisher(self) -> None:
+        path = self._folder / "publisher.json"
+        if path.is_file():
+            self._publisher = Publisher(_read_json(path))
+            self._publisher_port = await self._free_port("127.0.0.1")
+            await self._publisher.start("127.0.0.1", self._publisher_port)
 
     @property
     def placeholders(self) -> dict[str, dict[str, Any]]:
         """What the files leave open: ``port``, ``http`` and ``key`` of each server."""
-        return {
+        publisher = {"PUBLISHER": {"port": 0, "http": self._publisher_port, "key": None}}
+        return publisher | {
             plan.name: {
                 "port": plan.port,
                 "http": plan.http_port,
@@ -155,14 +163,7 @@ class HandleNetwork:
     def bootstrap_json(self) -> str:
         """Return the same as a ``bootstrap_handles`` file."""
         root = self._read_json_records(self._root_file())
-        known = {
-            plan.name: {
-                "port": plan.port,
-                "http": plan.http_port,
-                "key": key_to_json(public_key_of(plan.key)),
-            }
-            for plan in self._plans
-        }
+        known = self.placeholders
         handles = {
             shown["handle"]: _fill(shown, known)
             for shown in root

@@ -36,13 +36,15 @@ class Linksets:
         followed = await self._finder.follow(query)
         found = await self._finder.find(query, followed, with_extras=True)
         text = found.handle.text
+        origin = visit.origin
         places = find_places(text, found.values, found.own, found.extras, self._schemes)
         links = (
             *links_of(text, found.own, found.extras, self._schemes),
             *item_links(
                 candidate.target for candidate in places.candidates if not candidate.location.has("rel")
             ),
-            *signposts(self._renderer.root, encode_handle(text)),
+            # In a document of its own, a relative link would be relative to who knows what.
+            *signposts(self._renderer.base_url(origin.scheme, origin.host), encode_handle(text)),
         )
         anchor = citation_url(text)
         wants_text = next(

@@ -113,10 +113,11 @@ def test_hostile_values_stay_text(page: Page, site: RunningProxy) -> None:
 
 def test_a_missing_handle_helps_on(page: Page, site: RunningProxy) -> None:
     """The error page says what happened, whom to write to, and lets one try again."""
-    page.goto(f"{site.url}/{P}/missing/")
+    page.goto(f"{site.url}/{P}/abc/")
     expect(page.locator("h1")).to_have_text("Handle not found")
     expect(page.get_by_role("link", name="handles@library.example")).to_be_visible()
-    expect(page.get_by_role("link", name=f"{P}/missing", exact=True)).to_be_visible()
+    expect(page.get_by_text("Did you mean")).to_be_visible()
+    expect(page.get_by_role("link", name=f"{P}/abc", exact=True)).to_be_visible()
     page.get_by_text("Look up something else").click()
     page.get_by_label("Handle, DOI, or a link that holds one").fill(f"{P}/abc")
     page.get_by_role("button", name="Look up").click()
