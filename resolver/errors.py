@@ -8,6 +8,7 @@ What is not in this tree is a bug.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 __all__ = [
     "AddressRefusedError",
@@ -26,6 +27,7 @@ __all__ = [
     "SignatureError",
     "TransportError",
     "UpstreamError",
+    "without_history",
 ]
 
 
@@ -127,3 +129,15 @@ class NoServerAnsweredError(UpstreamError):
         return bool(self.attempts) and all(
             isinstance(error, LookupTimeoutError) for _, error in self.attempts
         )
+
+
+Error = TypeVar("Error", bound=UpstreamError)
+
+
+def without_history(error: Error) -> Error:
+    """Return the same error without traceback and causes, which keep alive what every frame on the way held."""
+    twin = type(error).__new__(type(error), *error.args)
+    twin.__dict__.update(error.__dict__)
+    if isinstance(twin, NoServerAnsweredError):
+        twin.attempts = tuple((server, without_history(cause)) for server, cause in twin.attempts)
+    return twin

@@ -93,12 +93,17 @@ class RecordingObserver(Observer):
 
     def __init__(self) -> None:
         self.counts: Counter[tuple[object, ...]] = Counter()
+        self.records = 0
+        """Entries that memory was last said to hold."""
 
     def exchange(self, transport: str, outcome: str, elapsed_s: float) -> None:
         self.counts["exchange", transport, outcome] += 1
 
     def cache_lookup(self, layer: str, result: str) -> None:
         self.counts["cache_lookup", layer, result] += 1
+
+    def cache_records(self, count: int) -> None:
+        self.records = count
 
     def redis_up(self, up: bool) -> None:
         self.counts["redis_up", up] += 1

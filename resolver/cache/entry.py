@@ -7,6 +7,7 @@ comes out of it is checked field by field, and against the handle that was asked
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -115,10 +116,13 @@ def decode_entry(key: str, octets: bytes) -> Entry:
     """
     try:
         stored = _decoder.decode(octets)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        # The latter two are what msgspec lets through: text that is no UTF-8, and endless nesting.
         raise MessageFormatError(f"cached octets are no entry: {error}") from error
     if stored.schema != SCHEMA or stored.key != key:
         raise MessageFormatError("cached entry is of another schema or another handle")
+    if not (0 <= stored.fetched_at < math.inf and 0 <= stored.lifetime_s < math.inf):
+        raise MessageFormatError("cached entry has times that cannot be")
     namespace = Namespace(*stored.namespace) if stored.namespace is not None else None
     if stored.handle is None:
         return Absence(stored.fetched_at, stored.lifetime_s, stored.missing_prefix, stored.reason, namespace)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from resolver.errors import ClosingError
@@ -18,23 +19,28 @@ MAX_WAITERS = 1000
 """Callers that may wait for one result; more are turned away at once rather than all kept in memory."""
 
 
+@dataclass(slots=True, eq=False)
+class _Flight(Generic[Result]):
+    task: asyncio.Task[Result]
+    waiters: int = 0
+
+
 class SingleFlight(Generic[Result]):
     """Shares running work by key: who comes later waits for the result of who came first, good or bad."""
 
     def __init__(self, background: Background, observer: Observer | None = None) -> None:
         self._background = background
         self._observer = observer or Observer()
-        self._running: dict[str, asyncio.Task[Result]] = {}
-        self._waiters: dict[str, int] = {}
+        self._running: dict[str, _Flight[Result]] = {}
 
     def __len__(self) -> int:
         return len(self._running)
 
     async def settle(self, key: str) -> None:
         """Wait until work that is under way for ``key`` has ended, however it ends."""
-        task = self._running.get(key)
-        if task is not None:
-            await asyncio.wait([task])
+        flight = self._running.get(key)
+        if flight is not None:
+            await asyncio.wait([flight.task])
 
     async def run(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
         """Return the result of ``work``, begun now or already running for ``key``.
@@ -44,35 +50,31 @@ class SingleFlight(Generic[Result]):
         Raises:
             ClosingError: too many wait already, or the work was ended because the process stops.
         """
-        task = self._running.get(key)
-        if task is None:
-            task = self.start(key, work)
+        flight = self._running.get(key)
+        if flight is None:
+            flight = self._start(key, work)
         else:
             self._observer.coalesced()
-            if self._waiters[key] >= MAX_WAITERS:
+            if flight.waiters >= MAX_WAITERS:
                 raise ClosingError("too many requests wait for the same handle")
-        self._waiters[key] += 1
+        flight.waiters += 1
         try:
-            return await asyncio.shield(task)
+            return await asyncio.shield(flight.task)
         except asyncio.CancelledError:
-            if task.cancelled():
+            caller = asyncio.current_task()
+            if flight.task.cancelled() and not (caller and caller.cancelling()):
                 raise ClosingError("the resolver is shutting down") from None
             raise
         finally:
-            if key in self._waiters:
-                self._waiters[key] -= 1
+            flight.waiters -= 1
 
     def start(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Task[Result]:
         """Begin ``work`` unless it runs already, and return its task without waiting."""
-        running = self._running.get(key)
-        if running is not None:
-            return running
-        task = self._background.start(work(), name=f"lookup:{key!r}")
-        self._running[key] = task
-        self._waiters[key] = 0
-        task.add_done_callback(lambda _: self._end(key))
-        return task
+        flight = self._running.get(key)
+        return (self._start(key, work) if flight is None else flight).task
 
-    def _end(self, key: str) -> None:
-        del self._running[key]
-        del self._waiters[key]
+    def _start(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> _Flight[Result]:
+        flight = _Flight(self._background.start(work(), name=f"lookup:{key!r}"))
+        self._running[key] = flight
+        flight.task.add_done_callback(lambda _: self._running.pop(key))
+        return flight

@@ -23,7 +23,7 @@ from aiocache.serializers import NullSerializer
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from resolver.cache.breaker import Breaker
 from resolver.cache.entry import SCHEMA, Entry, decode_entry, encode_entry
@@ -176,12 +176,17 @@ class RedisTier:
         try:
             async with asyncio.timeout(self._timeout_s):
                 result = await work()
+        except ResponseError as error:
+            # Full, read-only, a key of another type: Redis is well, it is this one operation that is not.
+            self._breaker.succeeded()
+            self._tell_up()
+            raise CacheError(f"redis {operation}: {error!r}") from error
         except _TROUBLE as error:
             self._breaker.failed(time.monotonic())
             self._tell_up()
             logger.debug("redis failed operation=%s error=%r", operation, error)
             raise CacheError(f"redis {operation}: {error!r}") from error
-        except asyncio.CancelledError:
+        except BaseException:
             self._breaker.abandoned()
             raise
         self._breaker.succeeded()
@@ -197,15 +202,14 @@ class RedisTier:
             changed: called with the key of each entry that is out of date.
             missed: called when the connection was gone for a while, so that anything may have changed.
         """
-        was_connected = False
+        may_have_missed = False
         while True:
             try:
                 async with self._listener.pubsub() as subscription:
                     await subscription.subscribe(CHANNEL)
                     await subscription.parse_response(block=True)
-                    if was_connected:
+                    if may_have_missed:
                         missed()
-                    was_connected = True
                     self._set_listening(connected=True)
                     while True:
                         await self._hear(subscription, changed)
@@ -213,6 +217,7 @@ class RedisTier:
                 if self._listening:
                     logger.warning("redis is gone, going on without error=%r", error)
                 self._set_listening(connected=False)
+            may_have_missed = True
             await asyncio.sleep(RECONNECT_PAUSE_S)
 
     async def _hear(self, subscription: Any, changed: Callable[[str], None]) -> None:

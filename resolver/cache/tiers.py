@@ -5,6 +5,7 @@ What counts as fresh, and what may still stand in when the upstream fails, is de
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ Freshness = Literal["fresh", "stale", "expired"]
 
 MAX_PENDING_WRITES = 1000
 """Writes to Redis that may be under way; beyond that they are left out rather than piled up."""
+
+MAX_CLOCK_SKEW_S = 60.0
+"""How far the clock of another machine may be ahead of ours before what it wrote is not believed."""
 
 MAX_NOTED_CHANGES = 10_000
 """Replacements remembered, for lookups that began before them; these take seconds at most."""
@@ -45,7 +49,7 @@ def freshness(entry: Entry, now: float, stale_max_s: float) -> Freshness:
     """
     if now < entry.expires_at:
         # A clock that was set back must not make an entry live longer than it was meant to.
-        return "fresh" if now >= entry.fetched_at - entry.lifetime_s else "expired"
+        return "fresh" if now >= entry.fetched_at - MAX_CLOCK_SKEW_S else "expired"
     if isinstance(entry, Absence) or now >= entry.expires_at + stale_max_s:
         return "expired"
     return "stale"
@@ -84,7 +88,7 @@ class TieredCache:
         self._observer = observer or Observer()
         self._on_forget = on_forget
         self._epoch = 0
-        self._pending_writes = 0
+        self._writing: dict[str, asyncio.Task[bool]] = {}
         self._changed_at: OrderedDict[str, float] = OrderedDict()
 
     def start(self) -> None:
@@ -103,13 +107,19 @@ class TieredCache:
         self._observer.cache_lookup("memory", "miss" if held is None else "stale")
         if self._redis is None:
             return held
+        changed_at = self._changed_at.get(key)
+        shared: Entry | None = None
+        state: Freshness = "expired"
         try:
             shared = await self._redis.get(key)
         except CacheError:
             self._observer.cache_lookup("redis", "error")
-            return self._revalidated(key, held)
-        state = "expired" if shared is None else freshness(shared, self._clock(), self._stale_max_s)
-        self._observer.cache_lookup("redis", {"fresh": "hit", "stale": "stale", "expired": "miss"}[state])
+        else:
+            state = "expired" if shared is None else freshness(shared, self._clock(), self._stale_max_s)
+            self._observer.cache_lookup("redis", {"fresh": "hit", "stale": "stale", "expired": "miss"}[state])
+        if self._changed_at.get(key) != changed_at:
+            # Replaced while Redis was asked: both what it said and what we held may be what was replaced.
+            return self._from_memory(key)
         if shared is None or state == "expired":
             return self._revalidated(key, held)
         if held is None or shared.fetched_at >= held.entry.fetched_at:
@@ -129,10 +139,16 @@ class TieredCache:
         if self._changed_at.get(key, begun_at) > begun_at:
             return
         self._remember(key, entry)
-        if self._redis is None or entry.lifetime_s <= 0 or self._pending_writes >= MAX_PENDING_WRITES:
+        if (
+            self._redis is None
+            or entry.lifetime_s <= 0
+            or key in self._writing
+            or len(self._writing) >= MAX_PENDING_WRITES
+        ):
             return
-        self._pending_writes += 1
-        self._background.start(self._write(key, entry), name="redis-write")
+        writing = self._background.start(self._redis.put(key, entry, self._keep_s(entry)), name="redis-write")
+        self._writing[key] = writing
+        writing.add_done_callback(lambda _: self._writing.pop(key))
 
     async def replace(self, key: str, entry: Entry) -> None:
         """Put ``entry`` in the place of what both tiers hold, here and in every other process, and wait for it."""
@@ -141,6 +157,10 @@ class TieredCache:
         self._on_forget(key)
         if self._redis is None:
             return
+        writing = self._writing.get(key)
+        if writing is not None:
+            # Otherwise what it writes might come after, and undo this.
+            await asyncio.wait([writing])
         if not await self._redis.put(key, entry, self._keep_s(entry)):
             # Full, or read-only: better no entry than the old one.
             await self._redis.drop(key)
@@ -204,10 +224,3 @@ class TieredCache:
     def _keep_s(self, entry: Entry) -> float:
         stale_s = 0.0 if isinstance(entry, Absence) or entry.lifetime_s <= 0 else self._stale_max_s
         return entry.expires_at - self._clock() + stale_s if entry.lifetime_s > 0 else 0.0
-
-    async def _write(self, key: str, entry: Entry) -> None:
-        try:
-            if self._redis is not None:
-                await self._redis.put(key, entry, self._keep_s(entry))
-        finally:
-            self._pending_writes -= 1

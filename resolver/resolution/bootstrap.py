@@ -104,7 +104,7 @@ def load_bootstrap_file(path: Path) -> Registry:
         content = json.loads(path.read_text("utf-8"))
     except OSError as error:
         raise SettingsError(f"bootstrap file {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SettingsError(f"bootstrap file {path} is no JSON: {error}") from error
     match content:
         case {"handles": dict(handles)}:

@@ -19,6 +19,7 @@ from resolver.protocol.envelope import HIGHEST_VERSION, Envelope
 from resolver.protocol.matching import check_answer
 from resolver.protocol.message import Header, Message, decode_message, encode_message
 from resolver.resolution.bootstrap import Registry
+from resolver.resolution.lookup import RECURSION_LIMIT
 from resolver.resolution.selection import HealthTable, plan_candidates
 from resolver.resolution.steps import (
     Answer,
@@ -49,8 +50,9 @@ _DEFAULT_FLAGS = OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY
 
 
 @dataclass(slots=True)
-class _Exchanges:
-    left: int = MAX_EXCHANGES
+class _Shared:
+    exchanges_left: int = MAX_EXCHANGES
+    refusals: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,19 @@ class Budget:
     depth: int = 0
     chain: tuple[str, ...] = ()
     """Cache keys whose lookups led here, outermost first."""
-    exchanges: _Exchanges = field(default_factory=_Exchanges)
+    shared: _Shared = field(default_factory=_Shared)
     trace: Trace | None = None
 
     @classmethod
-    def start(cls, deadline_s: float, trace: Trace | None = None) -> Budget:
-        """Return a full budget that ends after ``deadline_s`` seconds."""
-        return cls(asyncio.get_running_loop().time() + deadline_s, trace=trace)
+    def start(cls, deadline_s: float, trace: Trace | None = None, *, key: str | None = None) -> Budget:
+        """Return a full budget that ends after ``deadline_s`` seconds, for the lookup of cache key ``key``."""
+        chain = () if key is None else (key,)
+        return cls(asyncio.get_running_loop().time() + deadline_s, chain=chain, trace=trace)
+
+    @property
+    def refusals(self) -> int:
+        """How often this visitor's limits cut something short; what came of that says nothing about others."""
+        return self.shared.refusals
 
     def descend(self, key: str, depth: int) -> Budget:
         """Return the same budget for a lookup within this one.
@@ -100,9 +108,17 @@ class Budget:
         Raises:
             ServiceNotFoundError: the lookup leads back to itself.
         """
+        if depth > RECURSION_LIMIT:
+            self.shared.refusals += 1
+            raise ServiceNotFoundError(key, key, "too many lookups lead to one another")
         if key in self.chain:
+            self.shared.refusals += 1
             raise ServiceNotFoundError(key, key, "its services refer to each other in a circle")
         return replace(self, depth=depth, chain=(*self.chain, key))
+
+    def renewed(self, deadline_s: float) -> Budget:
+        """Return the same budget with a deadline of its own, for work that others may share."""
+        return replace(self, ends_at=asyncio.get_running_loop().time() + deadline_s)
 
     def spend(self) -> None:
         """Pay for one question to a server.
@@ -110,9 +126,10 @@ class Budget:
         Raises:
             UpstreamError: nothing is left.
         """
-        if self.exchanges.left <= 0:
+        if self.shared.exchanges_left <= 0:
+            self.shared.refusals += 1
             raise UpstreamError(f"{MAX_EXCHANGES} questions to servers did not lead to an answer")
-        self.exchanges.left -= 1
+        self.shared.exchanges_left -= 1
 
 
 Infrastructure = Callable[[Fetch, Budget], Awaitable[Fetched]]
@@ -202,6 +219,9 @@ class Driver:
         handle = question.handle.text
         try:
             budget.spend()
+        except UpstreamError as error:
+            return Failed(candidate, error)  # nobody was asked, so nobody is to blame
+        try:
             message = await self._ask(candidate, question)
         except UpstreamError as error:
             self.health.failed(candidate, time.monotonic())

@@ -266,8 +266,12 @@ def _referred_sites(
         if sites:
             return sites
     if referral.handle:
-        fetched = yield from _fetch(Handle.parse(referral.handle), question.recursion_count)
-        sites = yield from sites_of(fetched.record, wanted[0], registry_sites, question.recursion_count)
+        try:
+            fetched = yield from _fetch(Handle.parse(referral.handle), question.recursion_count)
+        except (InvalidHandleError, HandleNotFoundError):
+            sites = ()  # the mistake of whoever refers, and no word about the handle that was asked for
+        else:
+            sites = yield from sites_of(fetched.record, wanted[0], registry_sites, question.recursion_count)
         if sites:
             return sites
     raise ServiceNotFoundError(

@@ -139,7 +139,7 @@ def plan_candidates(
     by_site = [_ways_to(site, handle, transports, health) for site in sites]
     ranked = sorted(
         (ways for ways in by_site if ways),
-        key=lambda ways: min(_estimate(health.of(way)) for way in ways) + jitter() * EXPLORATION_S,
+        key=lambda ways: _estimate(ways, health) + jitter() * EXPLORATION_S,
     )
     rounds = max((len(ways) for ways in ranked), default=0)
     in_turn = [ways[number] for number in range(rounds) for ways in ranked if number < len(ways)]
@@ -149,8 +149,10 @@ def plan_candidates(
     return tuple((ready + resting)[:MAX_CANDIDATES])
 
 
-def _estimate(health: Health) -> float:
-    return UNKNOWN_RTT_S if health.rtt_s is None else health.rtt_s
+def _estimate(ways: Sequence[Candidate], health: HealthTable) -> float:
+    """Return the round trip time of a site: that of its fastest way among those that have answered."""
+    known = [rtt_s for way in ways if (rtt_s := health.of(way).rtt_s) is not None]
+    return min(known, default=UNKNOWN_RTT_S)
 
 
 def _ways_to(
@@ -180,7 +182,7 @@ def _alternative_addresses(site: Site, server: Server) -> list[IPAddress]:
         names.add("alt_addr")
     found = []
     for name, value in site.attributes:
-        if name in names:
+        if name in names and "%" not in value:  # a zone means something to its writer's machine only
             try:
                 found.append(ipaddress.ip_address(value.strip()))
             except ValueError:

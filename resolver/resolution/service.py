@@ -21,7 +21,14 @@ from resolver.cache.entry import Absence, CachedRecord, Entry
 from resolver.cache.flight import SingleFlight
 from resolver.cache.memory import MemoryCache
 from resolver.cache.tiers import Cached, TieredCache
-from resolver.errors import HandleNotFoundError, LookupTimeoutError, ServiceNotFoundError, UpstreamError
+from resolver.errors import (
+    ClosingError,
+    HandleNotFoundError,
+    LookupTimeoutError,
+    ServiceNotFoundError,
+    UpstreamError,
+    without_history,
+)
 from resolver.model.handle import Handle
 from resolver.model.namespace import Namespace
 from resolver.model.record import HandleRecord
@@ -142,7 +149,9 @@ class Resolver:
         """
         if not public_only:
             question = Question(handle, authoritative=authoritative, public_only=False)
-            return self._resolved(handle, await self._look_up(question, self._budget(trace)), stale=False)
+            return self._resolved(
+                handle, await self._look_up(question, self._budget(handle, trace)), stale=False
+            )
         if authoritative:
             return await self._resolve_anew(handle, trace)
         key = handle.cache_key
@@ -153,22 +162,24 @@ class Resolver:
         failure = self._remembered_failure(key)
         if cached is None:
             if failure is not None:
-                raise failure
-            entry = await self._flights.run(key, lambda: self._fetch(handle, budget=self._budget(trace)))
+                raise without_history(failure)
+            entry = await self._flights.run(
+                key, lambda: self._fetch(handle, budget=self._budget(handle, trace))
+            )
             return self._resolved(handle, entry, stale=False)
         if failure is not None:
             return self._stale(handle, cached.entry, "error")
         return await self._resolve_expired(handle, cached.entry)
 
-    def _budget(self, trace: Trace | None = None) -> Budget:
-        return Budget.start(self._deadline_s, trace)
+    def _budget(self, handle: Handle, trace: Trace | None = None) -> Budget:
+        return Budget.start(self._deadline_s, trace, key=handle.cache_key)
 
     async def _resolve_anew(self, handle: Handle, trace: Trace | None) -> Resolved:
         flight = f"auth {handle.cache_key}"
         # What another visitor asked for a moment ago may be from before the change this one wants to see.
         await self._flights.settle(flight)
         entry = await self._flights.run(
-            flight, lambda: self._fetch(handle, authoritative=True, budget=self._budget(trace))
+            flight, lambda: self._fetch(handle, authoritative=True, budget=self._budget(handle, trace))
         )
         return self._resolved(handle, entry, stale=False)
 
@@ -176,11 +187,11 @@ class Resolver:
         try:
             async with asyncio.timeout(STALE_TIMER_S):
                 entry = await self._flights.run(
-                    handle.cache_key, lambda: self._fetch(handle, budget=self._budget())
+                    handle.cache_key, lambda: self._fetch(handle, budget=self._budget(handle))
                 )
         except TimeoutError:
             return self._stale(handle, old, "timeout")
-        except UpstreamError:
+        except (UpstreamError, ClosingError):
             return self._stale(handle, old, "error")
         return self._resolved(handle, entry, stale=False)
 
@@ -215,7 +226,7 @@ class Resolver:
         ):
             key = handle.cache_key
             self._prefetching.add(key)
-            task = self._flights.start(key, lambda: self._fetch(handle, budget=self._budget()))
+            task = self._flights.start(key, lambda: self._fetch(handle, budget=self._budget(handle)))
             task.add_done_callback(lambda task: self._prefetched(key, task))
 
     def _prefetched(self, key: str, task: asyncio.Task[Entry]) -> None:
@@ -228,12 +239,15 @@ class Resolver:
         """Look ``handle`` up, remember the outcome, and return it."""
         key = handle.cache_key
         begun_at = self._clock()
+        refusals = budget.refusals
         try:
             entry = await self._look_up(Question(handle, authoritative, recursion_count=budget.depth), budget)
         except UpstreamError as error:
             if handle.is_global:
                 self._observer.registry_lookup("failed")
-            self._failures.put(key, (self._clock() + self._lifetimes.failure, error), 200)
+            if self._is_about_the_handle(budget, refusals, error):
+                remembered = without_history(error)
+                self._failures.put(key, (self._clock() + self._lifetimes.failure, remembered), 200)
             logger.warning("lookup failed handle=%r error=%s", handle.text, error)
             raise
         if handle.is_global:
@@ -241,9 +255,16 @@ class Resolver:
         self._failures.drop(key)
         if authoritative:
             await self._cache.replace(key, entry)
-        else:
+        elif isinstance(entry, CachedRecord) or self._is_about_the_handle(budget, refusals):
             self._cache.put(key, entry, begun_at)
         return entry
+
+    @staticmethod
+    def _is_about_the_handle(budget: Budget, refusals: int, error: UpstreamError | None = None) -> bool:
+        """Return whether a bad outcome counts for everybody: not if it came of one visitor's limits."""
+        if len(budget.chain) == 1:
+            return True  # the lookup that the visitor asked for: the limits are its own
+        return budget.refusals == refusals and not isinstance(error, LookupTimeoutError)
 
     async def _look_up(self, question: Question, budget: Budget) -> Entry:
         conversation = look_up(question, self._driver.registry.sites)
@@ -291,12 +312,14 @@ class Resolver:
         try:
             failure = self._remembered_failure(key)
             if failure is not None:
-                raise failure
+                raise without_history(failure)
             if not handle.is_prefix_handle:
                 # Not shared: two service handles that need each other would wait for each other.
                 return self._fetched(handle, await self._fetch(handle, budget=deeper))
             async with asyncio.timeout(None if cached is None else STALE_TIMER_S):
-                entry = await self._flights.run(key, lambda: self._fetch(handle, budget=deeper))
+                # Others may wait for it too, so that it does not end with this visitor's time.
+                shared = deeper.renewed(self._deadline_s)
+                entry = await self._flights.run(key, lambda: self._fetch(handle, budget=shared))
             return self._fetched(handle, entry)
         except (UpstreamError, TimeoutError):
             if cached is None:

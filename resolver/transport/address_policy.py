@@ -59,6 +59,7 @@ _6TO4 = ipaddress.IPv6Network("2002::/16")
 
 _WEB_PORTS = frozenset({80, 443})
 _FIRST_UNPRIVILEGED_PORT = 1024
+_LAST_PORT = 65535
 # Services that must not be talked to by accident: what browsers refuse above 1023 (WHATWG Fetch, "bad
 # ports"), and databases and control planes that often trust their network.
 _REFUSED_PORTS = frozenset(
@@ -110,6 +111,8 @@ class AddressPolicy:
             if network.version == target.version
         ):
             raise AddressRefusedError(f"{address} is not a public address; allow-private-addresses is off")
+        if not 0 < port <= _LAST_PORT:
+            raise AddressRefusedError(f"there is no port {port} of TCP or UDP")
         if port in _REFUSED_PORTS or (port < _FIRST_UNPRIVILEGED_PORT and port not in _WEB_PORTS):
             raise AddressRefusedError(f"port {port} belongs to another kind of service")
 

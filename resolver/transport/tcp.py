@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from resolver.errors import LookupTimeoutError, TransportError
+from resolver.errors import LookupTimeoutError, MessageFormatError, TransportError
 from resolver.model.site import IPAddress
 from resolver.protocol.envelope import ENVELOPE_SIZE, decode_envelope
 
@@ -35,6 +35,8 @@ class TcpTransport:
                 return await self._converse(address, port, message)
         except TimeoutError as error:
             raise LookupTimeoutError(f"tcp: no answer within {self._timeout_s:.1f} s") from error
+        except MessageFormatError as error:
+            raise TransportError(f"tcp: {error}") from error
         except (OSError, EOFError) as error:
             reason = (
                 "connection closed in the middle"

@@ -10,7 +10,7 @@ from resolver.errors import HandleNotFoundError, NoServerAnsweredError
 from resolver.model.handle import Handle
 from resolver.model.record import HandleRecord
 from resolver.protocol.codes import OpFlag
-from tests.fakes import url_value
+from tests.fakes import site_value, url_value
 from tests.scenarios.world import HANDLE, MIRROR, PRIMARY, REGISTRY, World, url_of
 
 OLD, NEW = "https://old.example/", "https://new.example/"
@@ -28,13 +28,17 @@ async def test_bypasses_and_replaces(world: World) -> None:
     world.change(NEW)
     await world.pass_time(1)
     assert await world.url() == OLD
-    assert await world.url(authoritative=True) == NEW
+    resolved = await world.resolve(authoritative=True)
+    assert (url_of(resolved), resolved.stale) == (NEW, False)
     assert await world.url() == NEW
     assert world.asked(PRIMARY, MIRROR) == 2
 
 
 async def test_asks_only_the_primary(world: World) -> None:
-    """Mirrors are not asked, and the request says why."""
+    """Mirrors are not asked, even first in the record, and the request says why."""
+    world.register(
+        "10.1", *(site_value(world.site(address), n) for n, address in enumerate((MIRROR, PRIMARY)))
+    )
     for _ in range(10):
         await world.resolve(authoritative=True)
     assert (world.asked(PRIMARY), world.asked(MIRROR)) == (10, 0)
@@ -90,8 +94,9 @@ async def test_failure_is_not_believed(world: World) -> None:
     with pytest.raises(NoServerAnsweredError):
         await world.resolve()
     world.bring_up()
+    world.change(NEW, ttl=0)
     await world.resolve(authoritative=True)
-    await world.resolve()
+    assert await world.url() == NEW
 
 
 async def test_lookup_from_before_does_not_overwrite(world: World) -> None:
@@ -112,9 +117,9 @@ async def test_two_at_once_see_the_change(world: World) -> None:
     """Who asks with ``auth`` after a change sees it, even while a look from before the change is under way."""
     world.change(OLD)
     await world.resolve()
-    world.delay(0.3, PRIMARY)
+    world.delay(0.04, PRIMARY)
     early = begin(world, authoritative=True)
-    await world.pass_time(0.1)
+    await world.pass_time(0.01)
     world.change(NEW)
     late = [begin(world, authoritative=True) for _ in range(5)]
     assert await asyncio.gather(*late) == [NEW] * 5

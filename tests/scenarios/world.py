@@ -98,7 +98,9 @@ class World:
         store = RecordStore([record_of(HANDLE)])
         world.serve(store, PRIMARY, homed=("10.1",))
         world.serve(store, MIRROR, homed=("10.1",), primary=False)
-        world.register("10.1", *(site_value(world.site(address), n) for n, address in enumerate((PRIMARY, MIRROR))))
+        world.register(
+            "10.1", *(site_value(world.site(address), n) for n, address in enumerate((PRIMARY, MIRROR)))
+        )
         return world
 
     def worker(self, *, lifetimes: Lifetimes | None = None, deadline_s: float = DEADLINE_S) -> Resolver:
@@ -135,6 +137,10 @@ class World:
     async def pass_time(self, seconds: float) -> None:
         """Let time pass for everybody."""
         await asyncio.sleep(seconds)
+
+    async def settle(self) -> None:
+        """Let everything happen that needs no time to speak of."""
+        await asyncio.sleep(0.001)
 
     # --- who there is to ask ---------------------------------------------------------------------------------
 

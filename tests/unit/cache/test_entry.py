@@ -33,7 +33,7 @@ RECORD = CachedRecord(
     namespace=NAMESPACE,
 )
 ABSENCE = Absence(EPOCH, 300.0, "10.1000", "it is not registered", NAMESPACE)
-EXAMPLES = {
+EXAMPLES: dict[str, Entry] = {
     "record": RECORD,
     "empty record": CachedRecord(HandleRecord(KEY, ()), 0.0, 1.0),
     "absence of a prefix": ABSENCE,
@@ -153,7 +153,7 @@ def test_another_schema() -> None:
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf"), -1.0])
 @pytest.mark.parametrize("field", [2, 3])
 def test_impossible_times(field: int, number: float) -> None:
-    """A moment or a lifetime that is no finite number, or negative, is refused: it would never expire, or upset sums."""
+    """A moment or a lifetime that is no finite number, or negative, is refused: it would never expire."""
     fields = msgspec.msgpack.decode(encode_entry(KEY, RECORD))
     fields[field] = number
     with pytest.raises(MessageFormatError):

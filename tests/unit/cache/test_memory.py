@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -146,6 +147,42 @@ def test_main_queue_makes_room() -> None:
     assert cache.get("wanted-499") == 499
 
 
+def test_main_queue_keeps_what_is_still_wanted() -> None:
+    """Of what was wanted once, that which still is stays, and the rest leaves, the oldest first."""
+    cache: MemoryCache[int] = MemoryCache(50, PLENTY)
+    misses = 0
+    for number in range(1000):
+        cache.put(f"wanted-{number}", number, 10)
+        cache.get(f"wanted-{number}")
+        if cache.get("favourite") is None:
+            cache.put("favourite", 1, 10)
+            misses += 1
+    assert misses <= 2
+    assert cache.get("wanted-0") is None
+    assert len(cache) == 50
+    for number in range(500):
+        cache.put(f"later-{number}", number, 10)
+        cache.get(f"later-{number}")
+    assert cache.get("favourite") is None
+
+
+@pytest.mark.parametrize(
+    ("max_entries", "max_octets"), [(100, PLENTY), (PLENTY, 100 * weight_of("wanted-000", 10))]
+)
+def test_newcomers_get_their_share(max_entries: int, max_octets: int) -> None:
+    """In a cache full of what was wanted once, newcomers get a tenth of the room, to show what they are worth."""
+    cache: MemoryCache[int] = MemoryCache(max_entries, max_octets)
+    for number in range(300):
+        cache.put(f"wanted-{number:03}", number, 10)
+        cache.get(f"wanted-{number:03}")
+    for number in range(1000):
+        cache.put(f"short-{number:04}", number, 10)
+        cache.drop(f"short-{number:04}")
+    for number in range(8):
+        cache.put(f"newcomer-{number}", number, 10)
+    assert [number for number in range(8) if cache.get(f"newcomer-{number}") is None] == []
+
+
 def test_dropped_key_is_gone() -> None:
     """A dropped key is not found, weighs nothing, and may be dropped again."""
     cache: MemoryCache[int] = MemoryCache(10, PLENTY)
@@ -177,6 +214,18 @@ def test_clear_forgets_everything() -> None:
     cache.put("key", 2, 10)
     fill(cache, "second", 200)
     assert cache.get("key") is None
+
+
+def test_clear_frees_all_the_room() -> None:
+    """A cache that was cleared while it was full of wanted entries can be filled again, and emptied again."""
+    cache: MemoryCache[int] = MemoryCache(100, PLENTY)
+    for name in ("first", "second", "third"):
+        for number in range(300):
+            cache.put(f"{name}-{number}", number, 10)
+            cache.get(f"{name}-{number}")
+        assert len(cache) == 100
+        cache.clear()
+        assert (len(cache), cache.octets) == (0, 0)
 
 
 def test_rewritten_for_ever() -> None:

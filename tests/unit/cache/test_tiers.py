@@ -19,7 +19,9 @@ STALE_MAX_S = 1000.0
 LIFETIME_S = 100.0
 
 
-def entry_at(fetched_at: float, text: str = "https://example.org/", lifetime_s: float = LIFETIME_S) -> CachedRecord:
+def entry_at(
+    fetched_at: float, text: str = "https://example.org/", lifetime_s: float = LIFETIME_S
+) -> CachedRecord:
     """Return the record of ``KEY`` as it was at ``fetched_at``."""
     return CachedRecord(record_of(KEY, url_value(text)), fetched_at, lifetime_s)
 
@@ -396,7 +398,9 @@ async def test_look_into_redis_does_not_undo_a_replacement(both: Tiers) -> None:
 
     both.redis.before_get = replace_meanwhile
     await both.cache.get(KEY)
-    assert both.cache.peek(KEY) == Cached(NEW, "fresh")
+    held = both.cache.peek(KEY)
+    assert held is not None
+    assert held.entry == NEW
 
 
 async def test_look_into_redis_does_not_undo_forgetting(both: Tiers) -> None:
@@ -423,6 +427,27 @@ async def test_noted_changes_are_bounded(both: Tiers, monkeypatch: pytest.Monkey
     for number in range(5):
         both.cache.put(f"10.1/{number}", OLD, begun_at)
     assert [number for number in range(5) if both.cache.peek(f"10.1/{number}")] == [0, 1]
+
+
+async def test_last_changes_are_noted(both: Tiers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The replacements remembered are the last ones: a key replaced again is as new as any."""
+    monkeypatch.setattr(tiers, "MAX_NOTED_CHANGES", 3)
+    begun_at = both.clock()
+    both.clock.advance(1)
+    for number in (0, 1, 2, 0, 3):
+        both.cache.forget(f"10.1/{number}")
+    for number in range(4):
+        both.cache.put(f"10.1/{number}", OLD, begun_at)
+    assert [number for number in range(4) if both.cache.peek(f"10.1/{number}")] == [1]
+
+
+async def test_number_of_entries_is_told(both: Tiers) -> None:
+    """The observer always knows how many entries memory holds."""
+    both.cache.put(KEY, NEW, EPOCH)
+    both.cache.put("10.1/other", NEW, EPOCH)
+    assert both.observer.records == 2
+    both.cache.forget(KEY)
+    assert both.observer.records == 1
 
 
 # --- word from others ------------------------------------------------------------------------------------
@@ -492,17 +517,19 @@ async def test_doubt_finds_something_older(both: Tiers) -> None:
 
 @pytest.mark.parametrize("broken", [False, True])
 async def test_doubt_without_proof(both: Tiers, *, broken: bool) -> None:
-    """Where Redis has lost the entry, or is broken again, memory is believed."""
+    """Where Redis has lost the entry, or is broken again, memory is believed, and not doubted any more."""
     await both.listen()
     both.cache.put(KEY, NEW, EPOCH + 4)
     await both.written()
     both.redis.say_missed()
     await both.redis.drop(KEY)
     both.redis.broken = broken
-    for _ in range(2):
+    both.redis.calls.clear()
+    for _ in range(3):
         cached = await both.cache.get(KEY)
         assert cached is not None
         assert (cached.entry, cached.freshness) == (NEW, "fresh")
+    assert both.redis.calls == [("get", KEY)]
 
 
 async def test_doubted_stays_out_of_the_answer_until_asked(both: Tiers) -> None:

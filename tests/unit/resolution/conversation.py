@@ -63,7 +63,9 @@ def planned(step: Step, *transports: Transport) -> tuple[Candidate, ...]:
     )
 
 
-def asking(conversation: Conversation[Answer], sites: Sequence[Site] = (SITE,), *transports: Transport) -> Ask:
+def asking(
+    conversation: Conversation[Answer], sites: Sequence[Site] = (SITE,), *transports: Transport
+) -> Ask:
     """Go on to where the servers of ``sites`` are asked for a handle of prefix ``10.1``; return the first question."""
     assert isinstance(next(conversation), Fetch)
     step = conversation.send(fetched(*(site_value(site) for site in sites)))
@@ -121,11 +123,14 @@ def ending(conversation: Conversation[Answer], event: Event) -> Answer:
 
 def failing(conversation: Conversation[Answer], event: Event | ResolverError | None = None) -> ResolverError:
     """Say the last word, and return the error with which the lookup ends."""
-    with pytest.raises(ResolverError) as end:
-        if event is None:
-            next(conversation)
-        elif isinstance(event, ResolverError):
-            conversation.throw(event)
-        else:
-            conversation.send(event)
-    return end.value
+    try:
+        match event:
+            case None:
+                step = next(conversation)
+            case ResolverError():
+                step = conversation.throw(event)
+            case _:
+                step = conversation.send(event)
+    except ResolverError as error:
+        return error
+    pytest.fail(f"the lookup goes on with {step!r}")

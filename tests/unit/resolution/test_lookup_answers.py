@@ -176,12 +176,16 @@ def test_every_way_is_tried() -> None:
         ask = asked(lookup.send(Failed(ask.candidate, TransportError(f"failure {len(tried)}"))))
     error = failing(lookup, refused(ask))
     assert isinstance(error, NoServerAnsweredError)
-    assert [server for server, _ in error.attempts] == [*tried, str(ask.candidate)] == [
-        "udp://198.51.100.1:2641",
-        "tcp://198.51.100.1:2641",
-        "udp://198.51.100.2:2641",
-        "tcp://198.51.100.2:2641",
-    ]
+    assert (
+        [server for server, _ in error.attempts]
+        == [*tried, str(ask.candidate)]
+        == [
+            "udp://198.51.100.1:2641",
+            "tcp://198.51.100.1:2641",
+            "udp://198.51.100.2:2641",
+            "tcp://198.51.100.2:2641",
+        ]
+    )
     assert str(error).startswith("udp://198.51.100.1:2641: failure 1; tcp://198.51.100.1:2641: failure 2; ")
     assert not error.timed_out
 
@@ -260,7 +264,9 @@ def test_late_opinion_spares_the_other_interface() -> None:
     next(lookup)
     step = lookup.send(fetched())
     by_udp, by_tcp = planned(step, Transport.UDP, Transport.TCP)
-    ask = asked(lookup.send((by_udp, *planned(Plan((OTHER_SITE,), Handle(HANDLE), False)), by_tcp)))  # noqa: FBT003
+    ask = asked(
+        lookup.send((by_udp, *planned(Plan((OTHER_SITE,), Handle(HANDLE), primaries_only=False)), by_tcp))
+    )
     second = asked(lookup.send(Quiet()))
     assert lookup.send(heard(ask.candidate, ResponseCode.SERVER_BUSY)) == Listen()
     assert isinstance(failing(lookup, refused(second)), NoServerAnsweredError)

@@ -176,6 +176,15 @@ def test_endless() -> None:
     assert "without end" in str(error)
 
 
+def test_last_referral_within_the_recursion_limit() -> None:
+    """The last referral that the recursion limit allows is followed."""
+    lookup = ask_for(HANDLE, recursion_count=RECURSION_LIMIT - 1)
+    ask = asking(lookup)
+    ask = asked(lookup.send(planned(lookup.send(referral(ask, site_value(SITE))))))
+    assert ask.question.recursion_count == RECURSION_LIMIT == 40
+    assert ending(lookup, found(ask)).record == record_of(HANDLE)
+
+
 def test_recursion_limit() -> None:
     """A referral beyond the recursion limit is not followed."""
     lookup = ask_for(HANDLE, recursion_count=RECURSION_LIMIT)

@@ -91,7 +91,7 @@ def test_transports_of_the_operator(transports: tuple[Transport, ...], expected:
 
 
 def test_interfaces_that_answer_queries() -> None:
-    """The first interface of a transport that takes queries is used; those for administration or out of service are not."""
+    """Of each transport the first interface that takes queries is used, and none that is out of service."""
     interfaces = (
         Interface(0, UDP, 1),
         Interface(ServiceType.ADMIN, UDP, 2),
@@ -127,6 +127,22 @@ def test_unknown_site_gets_its_chance() -> None:
     health = HealthTable()
     health.answered(way_to(NEAR), 0.001)
     assert shown(plan((NEAR, MIDDLE), health, transports=(UDP,)))[0] == "udp://192.0.2.2"
+
+
+def test_round_trip_times_are_smoothed() -> None:
+    """Round trip time and deviation follow what is measured by an eighth and a quarter (RFC 6298 section 2)."""
+    health = HealthTable()
+    way = way_to(NEAR)
+    seen = []
+    for rtt_s in (0.1, 0.2, 0.1, 0.1):
+        health.answered(way, rtt_s)
+        seen.append((health.of(way).rtt_s, health.of(way).deviation_s))
+    assert [pytest.approx(pair, abs=1e-6) for pair in seen] == [
+        (0.1, 0.05),
+        (0.1125, 0.0625),
+        (0.1109375, 0.05),
+        (0.1095703, 0.0402344),
+    ]
 
 
 def test_chance_lets_slower_sites_be_asked() -> None:
@@ -215,6 +231,7 @@ def test_answer_ends_the_pause() -> None:
         health.failed(way, now=1000.0)
     health.answered(way, 0.05)
     assert shown(plan((NEAR,), health))[0] == "udp://192.0.2.1"
+    assert health.of(way).pause_until == 0
     health.failed(way, now=1000.0)
     assert health.of(way).pause_until == 1001.0
 
@@ -311,7 +328,8 @@ def test_alternative_address_by_id() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "example.org", "192.0.2.1:80", "192.0.2.256", "2001:db8::1%1", "2001:db8::1%\0", "1", "::1/64"]
+    "text",
+    ["", "example.org", "192.0.2.1:80", "192.0.2.256", "2001:db8::1%1", "2001:db8::1%\0", "1", "::1/64"],
 )
 def test_alternative_address_that_is_none(text: str) -> None:
     """Names, ports, zones and nonsense in ``alt_addr`` are ignored: nothing but an address goes to a socket."""
@@ -401,7 +419,9 @@ def test_hosts_are_ways_too() -> None:
 def test_server_id_is_not_its_position() -> None:
     """Servers are told apart by where they stand in the record, not by their ids."""
     servers = (server_at("192.0.2.1", server_id=7), server_at("192.0.2.2", server_id=3))
-    site = replace(NEAR, servers=servers, attributes=(("alt_addr.3", "192.0.2.22"), ("domain.0", "first.example")))
+    site = replace(
+        NEAR, servers=servers, attributes=(("alt_addr.3", "192.0.2.22"), ("domain.0", "first.example"))
+    )
     found = set()
     for number in range(20):
         for candidate in plan((site,), handle=Handle(f"10.1/{number}"), transports=(UDP,)):

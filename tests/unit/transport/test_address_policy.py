@@ -101,7 +101,7 @@ PRIVATE_ADDRESSES = [
 ]
 
 NEVER = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104 - refused, not bound
     "224.0.0.1",
     "239.255.255.255",
     "240.0.0.1",
@@ -117,7 +117,14 @@ NEVER = [
     "ff0e::1",
 ]
 
-REFUSED_NETWORKS = ["10.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16", "224.0.0.0/4"]
+REFUSED_NETWORKS = [
+    "10.0.0.0/8",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "224.0.0.0/4",
+]
 
 
 @pytest.mark.parametrize("address", PUBLIC_ADDRESSES)
@@ -168,9 +175,13 @@ def test_ports_of_handle_servers(port: int) -> None:
     PUBLIC.check(ip_address("8.8.8.8"), port)
 
 
-@pytest.mark.parametrize(
-    "port", [0, 1, 22, 25, 53, 123, 389, 445, 1023, 2049, 2375, 3306, 5060, 5432, 6000, 6379, 6667, 9200, 11211, 27017]
-)
+LOW_PORTS = [0, 1, 22, 25, 53, 79, 81, 123, 389, 442, 444, 445, 1023]
+BROWSERS_REFUSE = [1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6679, 6697, 10080]
+CHAT = [6665, 6666, 6667, 6668, 6669]
+DATABASES_AND_CONTROL = [2375, 2376, 3306, 5432, 6379, 6443, 9200, 9300, 10250, 11211, 27017]
+
+
+@pytest.mark.parametrize("port", LOW_PORTS + BROWSERS_REFUSE + CHAT + DATABASES_AND_CONTROL)
 @pytest.mark.parametrize("policy", [PUBLIC, PRIVATE_TOO])
 def test_ports_of_others(port: int, policy: AddressPolicy) -> None:
     """Ports of mail, databases, caches and their like are refused, even where private addresses are allowed."""

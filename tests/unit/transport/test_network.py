@@ -116,7 +116,7 @@ async def test_cancelled_is_no_failure() -> None:
         await asyncio.Event().wait()
         return b""
 
-    door.udp.exchange = never  # type: ignore[method-assign]
+    door.udp.exchange = never  # type: ignore[method-assign, assignment]
     asking = asyncio.get_running_loop().create_task(
         door.network.exchange(Transport.UDP, ADDRESS, PORT, b"question")
     )
