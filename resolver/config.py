@@ -275,7 +275,7 @@ class Settings:
     prefix_not_found_ttl: float = _setting(
         300.0, _seconds(0, 3600), "The same for a prefix that is not registered."
     )
-    failure_ttl: float = _setting(5.0, _seconds(0, 300), "How long a failed lookup is not tried again.")
+    failure_ttl: float = _setting(1.0, _seconds(0, 300), "How long a failed lookup is not tried again.")
     trusted_proxies: tuple[Network, ...] = _setting(
         (), _networks, "Networks of reverse proxies whose X-Forwarded headers are believed.", "none"
     )

@@ -15,6 +15,7 @@ __all__ = [
     "AliasError",
     "CacheError",
     "ClosingError",
+    "CrowdedError",
     "HandleNotFoundError",
     "InvalidHandleError",
     "LookupTimeoutError",
@@ -26,6 +27,7 @@ __all__ = [
     "SettingsError",
     "SignatureError",
     "TransportError",
+    "UdpUnsuitableError",
     "UpstreamError",
     "without_history",
 ]
@@ -92,6 +94,14 @@ class TransportError(UpstreamError):
     """A server could not be reached, or did not answer in time."""
 
 
+class UdpUnsuitableError(TransportError):
+    """UDP will not do for this answer, and the same server is better asked by another transport."""
+
+
+class CrowdedError(UpstreamError):
+    """So many questions are on their way to a server that it is not asked another one; it is not at fault."""
+
+
 class AddressRefusedError(TransportError):
     """A site record names an address that this resolver does not talk to."""
 
@@ -126,9 +136,15 @@ class NoServerAnsweredError(UpstreamError):
     @property
     def timed_out(self) -> bool:
         """Whether silence, rather than a bad answer, was the trouble with every server."""
-        return bool(self.attempts) and all(
-            isinstance(error, LookupTimeoutError) for _, error in self.attempts
-        )
+        return self._every(LookupTimeoutError)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether nobody was asked because too many questions were under way already."""
+        return self._every(CrowdedError)
+
+    def _every(self, kind: type[UpstreamError]) -> bool:
+        return bool(self.attempts) and all(isinstance(error, kind) for _, error in self.attempts)
 
 
 Error = TypeVar("Error", bound=UpstreamError)

@@ -21,7 +21,6 @@ from resolver.model.record import HandleRecord, HandleValue
 from resolver.model.site import (
     HashOption,
     Interface,
-    IPAddress,
     Server,
     ServiceType,
     Site,
@@ -32,6 +31,7 @@ from resolver.observe import Observer
 from resolver.protocol.bodies import ResolutionRequest
 from resolver.protocol.message import Message, decode_message
 from resolver.protocol.sites import encode_site
+from resolver.transport.endpoint import Endpoint
 
 EPOCH = 1_800_000_000.0
 """Where the clocks of tests begin: a moment in 2027, after every date that a record may hold by chance."""
@@ -235,15 +235,13 @@ class FakeNetwork:
         """Let ``service`` answer at ``address``."""
         self._services[str(ip_address(address)), port] = service
 
-    async def exchange(
-        self, transport: Transport, address: IPAddress | None, port: int, message: bytes
-    ) -> bytes:
+    async def exchange(self, endpoint: Endpoint, message: bytes, handle: str) -> bytes:
         """Return the answer.
 
         Raises:
             UpstreamError: as the behaviour of the service has it.
         """
-        where = str(address)
+        where, transport, port = str(endpoint.address), endpoint.transport, endpoint.port
         self.exchanges.append(Exchanged(transport, where, port, decode_message(message)))
         service = self._services.get((where, port))
         if service is None or where in self.down:

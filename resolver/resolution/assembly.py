@@ -12,6 +12,7 @@ from resolver.cache.tiers import TieredCache
 from resolver.config import Settings
 from resolver.observe import Observer
 from resolver.resolution.bootstrap import Registry, load_bootstrap_file, load_shipped_registry
+from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
 from resolver.resolution.service import Lifetimes, Resolver
 from resolver.tasks import Background
@@ -29,6 +30,7 @@ class Assembly:
     cache: TieredCache
     background: Background
     redis: RedisTier | None
+    network: Network
 
     def start(self) -> None:
         """Begin what runs in the background; needs a running event loop."""
@@ -37,6 +39,7 @@ class Assembly:
     async def close(self) -> None:
         """End what runs in the background and give connections back."""
         await self.background.close()
+        await self.network.close()
         if self.redis is not None:
             await self.redis.close()
 
@@ -71,8 +74,11 @@ def assemble(
         observer=observer,
     )
     network = Network(AddressPolicy(settings.allow_private_addresses), observer=observer)
-    driver = Driver(registry, network, background, transports=settings.transports, clock=clock)
+    driver = Driver(
+        Directory(registry.sites), network, background, transports=settings.transports, clock=clock
+    )
     resolver = Resolver(
+        registry,
         driver,
         cache,
         background,
@@ -86,4 +92,4 @@ def assemble(
         clock=clock,
         observer=observer,
     )
-    return Assembly(resolver, cache, background, redis)
+    return Assembly(resolver, cache, background, redis, network)

@@ -25,8 +25,9 @@ from resolver.protocol.json_values import record_from_json
 from resolver.protocol.keys import decode_public_key, encode_public_key
 from resolver.protocol.namespaces import namespace_of
 from resolver.protocol.sites import encode_site
+from resolver.resolution.directory import Directory
 from resolver.resolution.lookup import ORDINARY, sites_of
-from resolver.resolution.steps import Conversation, Fetch, Fetched
+from resolver.resolution.steps import Conversation, Fetch, Fetched, Question
 
 __all__ = ["Registry", "load_bootstrap_file", "load_shipped_registry", "registry_from_records"]
 
@@ -58,7 +59,8 @@ def registry_from_records(records: Sequence[HandleRecord]) -> Registry:
     root = by_handle.get(ROOT_HANDLE)
     if root is None:
         raise SettingsError(f"the bootstrap data has no record {ROOT_HANDLE}")
-    sites = _drive_offline(sites_of(root, ORDINARY, (), 0), by_handle)
+    question = Question(Handle(ROOT_HANDLE))
+    sites = _drive_offline(sites_of(root, ORDINARY, Directory(()), question), by_handle)
     if not sites:
         raise SettingsError(f"the bootstrap data names no site of the registry in {ROOT_HANDLE}")
     trust_root = by_handle.get(TRUST_ROOT_HANDLE, HandleRecord(TRUST_ROOT_HANDLE, ()))

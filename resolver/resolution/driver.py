@@ -6,21 +6,33 @@ Knows sockets and clocks, and none of the rules of resolution.
 from __future__ import annotations
 
 import asyncio
+import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from resolver.errors import ResolverError, ServiceNotFoundError, UpstreamError
-from resolver.model.site import Transport
+from resolver.errors import (
+    CrowdedError,
+    MessageFormatError,
+    ResolverError,
+    ServiceNotFoundError,
+    SignatureError,
+    UdpUnsuitableError,
+    UpstreamError,
+)
+from resolver.model.site import Site, Transport
 from resolver.protocol.bodies import ResolutionRequest
 from resolver.protocol.codes import OpCode, OpFlag
 from resolver.protocol.envelope import HIGHEST_VERSION, Envelope
+from resolver.protocol.keys import decode_public_key
 from resolver.protocol.matching import check_answer
 from resolver.protocol.message import Header, Message, decode_message, encode_message
-from resolver.resolution.bootstrap import Registry
+from resolver.protocol.signing import verify_message
+from resolver.resolution.directory import Directory
+from resolver.resolution.health import HealthTable
 from resolver.resolution.lookup import RECURSION_LIMIT
-from resolver.resolution.selection import HealthTable, plan_candidates
+from resolver.resolution.selection import names_needed, plan_candidates
 from resolver.resolution.steps import (
     Answer,
     Ask,
@@ -36,6 +48,7 @@ from resolver.resolution.steps import (
     Quiet,
 )
 from resolver.tasks import Background
+from resolver.transport.names import Names
 from resolver.transport.network import Network
 
 __all__ = ["MAX_EXCHANGES", "Budget", "Driver", "Trace", "TraceEntry"]
@@ -45,6 +58,12 @@ MAX_EXCHANGES = 40
 
 REQUEST_LIFETIME_S = 43_200
 """What deployed clients write into the expiration of a request."""
+
+MAX_NAMES = 4
+"""Host names looked up for one question."""
+
+# What went wrong says nothing about whether the server can be reached and answers.
+_NOBODYS_FAULT = (CrowdedError, UdpUnsuitableError, SignatureError)
 
 _DEFAULT_FLAGS = OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY
 
@@ -140,16 +159,34 @@ class Driver:
 
     def __init__(
         self,
-        registry: Registry,
+        directory: Directory,
         network: Network,
         background: Background,
         *,
         transports: Sequence[Transport],
         clock: Callable[[], float],
+        names: Names | None = None,
+        chance: Callable[[], float] = random.random,
+        on_outdated: Callable[[Site, Question], None] = lambda _site, _question: None,
     ) -> None:
-        self.registry = registry
+        """Prepare.
+
+        Args:
+            directory: where lookups begin; may be replaced at any time.
+            network: the door to the servers.
+            background: runs the questions.
+            transports: order of preference.
+            clock: seconds since 1970.
+            names: looks up host names out of site records.
+            chance: gives a random number from 0 to 1.
+            on_outdated: told of a site whose record is older than the site itself says.
+        """
+        self.directory = directory
         self.health = HealthTable()
+        self.on_outdated = on_outdated
         self._network = network
+        self._names = names or Names()
+        self._chance = chance
         self._background = background
         self._transports = tuple(transports)
         self._clock = clock
@@ -163,6 +200,7 @@ class Driver:
             ResolverError: whatever the conversation ends with.
         """
         asked: set[asyncio.Task[Heard | Failed]] = set()
+        probes: set[asyncio.Task[Heard | Failed]] = set()
         event: Event | ResolverError | None = None
         try:
             while True:
@@ -177,10 +215,13 @@ class Driver:
                         except ResolverError as error:
                             event = error
                     case Plan():
-                        event = self._plan(step)
+                        event = await self._plan(step)
                     case Ask(candidate, question):
                         work = self._exchange(candidate, question, budget)
-                        asked.add(self._background.start(work, name=f"ask:{candidate}"))
+                        task = self._background.start(work, name=f"ask:{candidate}")
+                        asked.add(task)
+                        if candidate.is_probe:
+                            probes.add(task)
                         event = await self._next_event(asked, candidate.patience_s)
                     case _:
                         event = await self._next_event(asked, None)
@@ -188,11 +229,14 @@ class Driver:
             answer: Answer = end.value
             return answer
         finally:
-            for task in asked:
+            # Probes go on until they know; they end by their own time-outs.
+            for task in asked - probes:
                 task.cancel()
             conversation.close()
 
-    def _plan(self, plan: Plan) -> tuple[Candidate, ...]:
+    async def _plan(self, plan: Plan) -> tuple[Candidate, ...]:
+        hosts = names_needed(plan.sites, plan.handle)[:MAX_NAMES]
+        found = await asyncio.gather(*(self._names.addresses_of(host) for host in hosts))
         return plan_candidates(
             plan.sites,
             plan.handle,
@@ -200,7 +244,8 @@ class Driver:
             transports=self._transports,
             health=self.health,
             now=time.monotonic(),
-            jitter=lambda: secrets.randbelow(1000) / 1000,
+            chance=self._chance,
+            names=dict(zip(hosts, found, strict=True)),
         )
 
     async def _next_event(
@@ -224,17 +269,21 @@ class Driver:
         try:
             message = await self._ask(candidate, question)
         except UpstreamError as error:
-            self.health.failed(candidate, time.monotonic())
+            if not isinstance(error, _NOBODYS_FAULT):
+                self.health.failed(candidate, time.monotonic())
             if budget.trace is not None:
                 budget.trace.note(budget.depth, handle, f"{candidate} failed: {error}")
             return Failed(candidate, error)
         except asyncio.CancelledError:
             # Somebody else was faster. If this one had its time, remember that it was not.
-            if time.monotonic() - started > candidate.patience_s:
+            if time.monotonic() - started > candidate.patience_s and not candidate.is_probe:
                 self.health.failed(candidate, time.monotonic())
             raise
-        elapsed_s = time.monotonic() - started
-        self.health.answered(candidate, elapsed_s)
+        now = time.monotonic()
+        elapsed_s = now - started
+        self.health.answered(candidate, elapsed_s, authoritative_at=now if question.authoritative else None)
+        if _is_newer(message.header.site_serial, candidate.site.serial_number):
+            self.on_outdated(candidate.site, question)
         if budget.trace is not None:
             budget.trace.note(
                 budget.depth, handle, f"{candidate} answered {message.code.name} in {elapsed_s * 1000:.1f} ms"
@@ -245,11 +294,11 @@ class Driver:
         now = self._clock()
         request = self._request(candidate, question, now)
         octets = encode_message(request)
-        answer = await self._network.exchange(
-            candidate.transport, candidate.address, candidate.interface.port, octets
-        )
+        answer = await self._network.exchange(candidate.endpoint, octets, question.handle.text)
         message = decode_message(answer)
         check_answer(request, octets, message, now)
+        if question.certified:
+            _check_signature(answer, message, candidate)
         return message
 
     @staticmethod
@@ -278,3 +327,25 @@ class Driver:
             expiration=int(now) + REQUEST_LIFETIME_S,
         )
         return Message(envelope, header, ResolutionRequest(question.handle.text))
+
+
+def _check_signature(octets: bytes, message: Message, candidate: Candidate) -> None:
+    """Check that the server has signed its answer with the key of its site record (RFC 3652 section 2.2.4).
+
+    Raises:
+        SignatureError: it has not.
+    """
+    try:
+        key = decode_public_key(candidate.server.public_key)
+    except MessageFormatError as error:
+        raise SignatureError("the site record has no key to check the signature with") from error
+    verify_message(octets, message, key)
+
+
+def _is_newer(serial: int, known: int) -> bool:
+    """Whether a site says that its record has a later serial number, as signed numbers of 16 bits."""
+    return _signed(serial) > _signed(known)
+
+
+def _signed(serial: int) -> int:
+    return serial - 0x1_0000 if serial & 0x8000 else serial

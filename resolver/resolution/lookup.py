@@ -23,6 +23,7 @@ from resolver.errors import (
     RefusedError,
     ResolverError,
     ServiceNotFoundError,
+    UdpUnsuitableError,
     UpstreamError,
 )
 from resolver.model.handle import ROOT_HANDLE, Handle, fold_ascii
@@ -32,6 +33,7 @@ from resolver.protocol.bodies import ChallengeResponse, ErrorResponse, ReferralR
 from resolver.protocol.codes import OpFlag, ResponseCode
 from resolver.protocol.sites import decode_site
 from resolver.protocol.text import strict_text
+from resolver.resolution.directory import Directory
 from resolver.resolution.steps import (
     Answer,
     Ask,
@@ -85,12 +87,12 @@ _ASK_ANOTHER = frozenset(
 )
 
 
-def look_up(question: Question, registry_sites: tuple[Site, ...]) -> Conversation[Answer]:
+def look_up(question: Question, directory: Directory) -> Conversation[Answer]:
     """Resolve one handle.
 
     Args:
         question: the handle and the conditions.
-        registry_sites: the sites of the Global Handle Registry.
+        directory: which sites are responsible for what, as far as that is known beforehand.
 
     Raises:
         HandleNotFoundError: the responsible service says so.
@@ -102,35 +104,34 @@ def look_up(question: Question, registry_sites: tuple[Site, ...]) -> Conversatio
         raise ServiceNotFoundError(
             question.handle.text, question.handle.prefix, "too many lookups lead to one another"
         )
-    if question.handle.is_global:
-        return (yield from _ask_service(registry_sites, question, registry_sites))
+    known = directory.sites_for(question.handle)
+    if known:
+        return (yield from _ask_service(known, question, directory))
 
     prefix_record, is_old = yield from _prefix_record(question, authoritative=False)
-    sites = yield from sites_of(prefix_record, ORDINARY, registry_sites, question.recursion_count)
+    sites = yield from sites_of(prefix_record, ORDINARY, directory, question)
     if not sites and is_old:
         prefix_record, is_old = yield from _prefix_record(question, authoritative=True)
-        sites = yield from sites_of(prefix_record, ORDINARY, registry_sites, question.recursion_count)
+        sites = yield from sites_of(prefix_record, ORDINARY, directory, question)
     if not sites:
         raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "its record names no site")
     try:
-        answer = yield from _ask_service(sites, question, registry_sites)
+        answer = yield from _ask_service(sites, question, directory)
     except UpstreamError:
         if not is_old:
             raise
         prefix_record, _ = yield from _prefix_record(question, authoritative=True)
-        newer = yield from sites_of(prefix_record, ORDINARY, registry_sites, question.recursion_count)
+        newer = yield from sites_of(prefix_record, ORDINARY, directory, question)
         if not newer or newer == sites:
             raise
-        answer = yield from _ask_service(newer, question, registry_sites)
+        answer = yield from _ask_service(newer, question, directory)
     return replace(answer, prefix_values=prefix_record)
 
 
 def _prefix_record(question: Question, *, authoritative: bool) -> Conversation[tuple[HandleRecord, bool]]:
     handle = question.handle
     try:
-        fetched = yield from _fetch(
-            handle.prefix_handle, question.recursion_count, authoritative=authoritative
-        )
+        fetched = yield from _fetch(handle.prefix_handle, question, authoritative=authoritative)
     except ServiceNotFoundError as error:
         raise ServiceNotFoundError(handle.text, handle.prefix, error.reason) from error
     except HandleNotFoundError as error:
@@ -138,8 +139,8 @@ def _prefix_record(question: Question, *, authoritative: bool) -> Conversation[t
     return fetched.record, fetched.is_old
 
 
-def _fetch(handle: Handle, recursion_count: int, *, authoritative: bool = False) -> Conversation[Fetched]:
-    event = yield Fetch(handle, recursion_count + 1, authoritative)
+def _fetch(handle: Handle, question: Question, *, authoritative: bool = False) -> Conversation[Fetched]:
+    event = yield Fetch(handle, question.recursion_count + 1, authoritative, question.certified)
     if not isinstance(event, Fetched):
         raise TypeError(f"a Fetch is answered with Fetched, not {event!r}")
     return event
@@ -149,7 +150,7 @@ def _fetch(handle: Handle, recursion_count: int, *, authoritative: bool = False)
 
 
 def sites_of(
-    record: HandleRecord, types: ServiceTypes, registry_sites: tuple[Site, ...], recursion_count: int
+    record: HandleRecord, types: ServiceTypes, directory: Directory, question: Question
 ) -> Conversation[tuple[Site, ...]]:
     """Return the sites that ``record`` names: its own first, then those of its service handles, depth first.
 
@@ -173,10 +174,10 @@ def sites_of(
                 continue
             visited.add(folded)
             if folded == ROOT_HANDLE:
-                found.update(dict.fromkeys(registry_sites))
+                found.update(dict.fromkeys(directory.registry))
                 continue
             try:
-                fetched = yield from _fetch(handle, recursion_count)
+                fetched = yield from _fetch(handle, question)
             except UpstreamError as error:
                 first_error = first_error or error
             except ResolverError:
@@ -215,9 +216,7 @@ def _service_handles(values: tuple[HandleValue, ...], types: tuple[str, ...]) ->
 # --- asking a service ------------------------------------------------------------------------------------
 
 
-def _ask_service(
-    sites: tuple[Site, ...], question: Question, registry_sites: tuple[Site, ...]
-) -> Conversation[Answer]:
+def _ask_service(sites: tuple[Site, ...], question: Question, directory: Directory) -> Conversation[Answer]:
     """Ask the servers of ``sites``, and of those they refer to, until one gives a real answer."""
     for _ in range(MAX_REFERRALS + 1):
         heard = yield from _ask_in_turn(sites, question)
@@ -233,7 +232,7 @@ def _ask_service(
                 raise InvalidHandleError("the service calls this handle invalid")
             case (ResponseCode.SERVICE_REFERRAL | ResponseCode.PREFIX_REFERRAL) as code, ReferralResponse():
                 question = replace(question, recursion_count=question.recursion_count + 1)
-                sites = yield from _referred_sites(code, body, question, registry_sites)
+                sites = yield from _referred_sites(code, body, question, directory)
             case code, ErrorResponse(text, _):
                 raise RefusedError(code, text)
             case code, ChallengeResponse():
@@ -253,7 +252,7 @@ def _answer(heard: Heard, record: HandleRecord) -> Answer:
 
 
 def _referred_sites(
-    code: ResponseCode, referral: ReferralResponse, question: Question, registry_sites: tuple[Site, ...]
+    code: ResponseCode, referral: ReferralResponse, question: Question, directory: Directory
 ) -> Conversation[tuple[Site, ...]]:
     if question.recursion_count > RECURSION_LIMIT:
         raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "too many referrals")
@@ -262,16 +261,16 @@ def _referred_sites(
     values = HandleRecord(referral.handle, referral.values or ())
     wanted = (DERIVED, ORDINARY) if code is ResponseCode.PREFIX_REFERRAL else (ORDINARY,)
     for types in wanted:
-        sites = yield from sites_of(values, types, registry_sites, question.recursion_count)
+        sites = yield from sites_of(values, types, directory, question)
         if sites:
             return sites
     if referral.handle:
         try:
-            fetched = yield from _fetch(Handle.parse(referral.handle), question.recursion_count)
+            fetched = yield from _fetch(Handle.parse(referral.handle), question)
         except (InvalidHandleError, HandleNotFoundError):
             sites = ()  # the mistake of whoever refers, and no word about the handle that was asked for
         else:
-            sites = yield from sites_of(fetched.record, wanted[0], registry_sites, question.recursion_count)
+            sites = yield from sites_of(fetched.record, wanted[0], directory, question)
         if sites:
             return sites
     raise ServiceNotFoundError(
@@ -309,11 +308,23 @@ def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[He
             case Failed(candidate, error):
                 asked -= 1
                 attempts.append((str(candidate), error))
+                if isinstance(error, UdpUnsuitableError):
+                    waiting = _with_other_ways_first(waiting, candidate)
             case Quiet():
                 continue
             case _:
                 raise TypeError(f"an Ask is answered with Heard, Failed or Quiet, not {event!r}")
     raise NoServerAnsweredError(attempts)
+
+
+def _with_other_ways_first(waiting: list[Candidate], failed: Candidate) -> list[Candidate]:
+    """Let the next to be asked be the same server, by a transport that has room for its answer."""
+    ways = [
+        candidate
+        for candidate in waiting
+        if candidate.server == failed.server and candidate.transport is not failed.transport
+    ]
+    return [candidate for candidate in waiting if candidate not in ways] + ways
 
 
 def _without(waiting: list[Candidate], refused: Candidate) -> list[Candidate]:

@@ -1,116 +1,58 @@
-"""In which order to ask the servers of a service, learned from how they answered before.
+"""In which order to ask the servers of a service. Pure: what was learned and chance are brought along.
 
-What is remembered is one ``Health`` for each way to a server (address, port, transport): a smoothed round
-trip time, and failures in a row. Ways are tried in this order:
+The ways to a service are put into this order:
 
-* the ways believed to work, site by site, the fastest site first, each by the transport the operator
-  prefers; a site never asked counts as fast, so that it gets its chance;
-* the other transports of the same sites;
-* the ways that failed lately, the longest silence first: they are asked only when nothing else is left,
-  or once their pause is over, which doubles with every failure.
+* ``ready``: those believed to work, site by site, the fastest site first, each by the transport the operator
+  prefers; a site never asked counts as fast, so that it gets its chance; then the other ways of the same sites;
+* ``recovering``: those that failed and whose pause, which doubles with every failure, is over;
+* ``resting``: those that failed a moment ago; asked only when nothing else is left, the longest rest first.
 
-A random part in each estimate lets slower sites be asked now and then (RFC 3651 leaves the choice to the
-client; deployed clients draw up to 128 ms).
+Now and then, one that would not have its turn is asked first and not waited for, so that a way that works
+again, or a site that has become fast, is found out at next to no cost. A random part in each estimate
+spreads questions over sites that are about as fast (deployed clients draw up to 128 ms).
+
+Where the first way is of one family of addresses and nothing is known of it, the second is of the other, and
+it is asked after a quarter of a second (RFC 8305, "happy eyeballs"), IPv6 first.
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from resolver.model.handle import Handle
 from resolver.model.site import IPAddress, Server, Site, Transport, responsible_server
+from resolver.resolution.health import SHORTEST_PATIENCE_S, HealthTable
 from resolver.resolution.steps import Candidate
+from resolver.transport.endpoint import Endpoint
 
-__all__ = ["HealthTable", "plan_candidates"]
-
-MAX_WAYS = 10_000
-"""Ways remembered at most; the one not used for longest is forgotten first."""
+__all__ = ["names_needed", "plan_candidates"]
 
 MAX_CANDIDATES = 24
 """Ways tried for one question at most: a service that lists hundreds of servers must not keep us busy."""
 
 UNKNOWN_RTT_S = 0.0
-FIRST_PATIENCE_S = 0.4
-SHORTEST_PATIENCE_S = 0.05
-LONGEST_PATIENCE_S = 1.5
-
-FIRST_PAUSE_S = 1.0
-LONGEST_PAUSE_S = 60.0
 
 EXPLORATION_S = 0.128
 """Largest random addition to a round trip time when sites are compared."""
 
-Way = tuple[bytes | str, int, int]
+PROBE_SHARE = 0.05
+"""Part of all questions for which somebody is tried who would not have been asked first."""
+
+OTHER_FAMILY_AFTER_S = 0.25
 
 
-@dataclass(slots=True)
-class Health:
-    """How one way to a server has behaved."""
-
-    rtt_s: float | None = None
-    deviation_s: float = 0.0
-    failures: int = 0
-    """In a row, since the last answer."""
-    pause_until: float = 0.0
-    """Not to be tried before this moment unless nothing else is left."""
-
-    @property
-    def patience_s(self) -> float:
-        """How long an answer may take before somebody else is asked too (RFC 6298: mean and four deviations)."""
-        if self.rtt_s is None:
-            return FIRST_PATIENCE_S
-        return min(LONGEST_PATIENCE_S, max(SHORTEST_PATIENCE_S, self.rtt_s + 4 * self.deviation_s))
-
-
-class HealthTable:
-    """What is known of every way to a server that was tried, bounded in size."""
-
-    def __init__(self, max_ways: int = MAX_WAYS) -> None:
-        self._ways: OrderedDict[Way, Health] = OrderedDict()
-        self._max_ways = max_ways
-
-    def of(self, candidate: Candidate) -> Health:
-        """Return what is known of a way; of one never tried, that nothing is known."""
-        return self._ways.get(_way(candidate)) or Health()
-
-    def answered(self, candidate: Candidate, elapsed_s: float) -> None:
-        """Take in that a way answered after ``elapsed_s`` seconds."""
-        health = self._known(candidate)
-        if health.rtt_s is None:
-            health.rtt_s, health.deviation_s = elapsed_s, elapsed_s / 2
-        else:
-            health.deviation_s += (abs(elapsed_s - health.rtt_s) - health.deviation_s) / 4
-            health.rtt_s += (elapsed_s - health.rtt_s) / 8
-        health.failures = 0
-        health.pause_until = 0.0
-
-    def failed(self, candidate: Candidate, now: float) -> None:
-        """Take in that a way did not answer, or not sensibly."""
-        health = self._known(candidate)
-        health.failures += 1
-        health.pause_until = now + min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(health.failures - 1, 10))
-
-    def __len__(self) -> int:
-        return len(self._ways)
-
-    def _known(self, candidate: Candidate) -> Health:
-        way = _way(candidate)
-        health = self._ways.get(way)
-        if health is None:
-            health = self._ways[way] = Health()
-            while len(self._ways) > self._max_ways:
-                self._ways.popitem(last=False)
-        else:
-            self._ways.move_to_end(way)
-        return health
-
-
-def _way(candidate: Candidate) -> Way:
-    where: bytes | str = candidate.address.packed if candidate.address else (candidate.host or "")
-    return (where, candidate.interface.port, candidate.interface.transport)
+def names_needed(sites: Sequence[Site], handle: Handle) -> list[str]:
+    """Return the host names that have to be looked up before the servers of ``sites`` can be asked."""
+    needed: dict[str, None] = {}
+    for site in sites:
+        server = responsible_server(site, handle)
+        if server is not None and server.ip is None:
+            host, _ = _location(site, server)
+            if host:
+                needed[host] = None
+    return list(needed)
 
 
 def plan_candidates(
@@ -121,7 +63,8 @@ def plan_candidates(
     transports: Sequence[Transport],
     health: HealthTable,
     now: float,
-    jitter: Callable[[], float],
+    chance: Callable[[], float],
+    names: Mapping[str, Sequence[IPAddress]] | None = None,
 ) -> tuple[Candidate, ...]:
     """Return the ways to ask for ``handle``, best first.
 
@@ -132,21 +75,77 @@ def plan_candidates(
         transports: order of preference; others are not used.
         health: what is known of the ways.
         now: seconds on the clock that ``health`` was told about.
-        jitter: gives a random number from 0 to 1.
+        chance: gives a random number from 0 to 1.
+        names: addresses of the host names that ``names_needed`` named.
     """
     if primaries_only:
         sites = [site for site in sites if site.primary] or sites
-    by_site = [_ways_to(site, handle, transports, health) for site in sites]
+    by_site = [_ways_to(site, handle, transports, health, names or {}) for site in sites]
     ranked = sorted(
         (ways for ways in by_site if ways),
-        key=lambda ways: _estimate(ways, health) + jitter() * EXPLORATION_S,
+        key=lambda ways: (
+            not (primaries_only and any(health.is_sticky(way, now) for way in ways)),
+            _estimate(ways, health) + chance() * EXPLORATION_S,
+        ),
     )
     rounds = max((len(ways) for ways in ranked), default=0)
     in_turn = [ways[number] for number in range(rounds) for ways in ranked if number < len(ways)]
-    resting = [way for way in in_turn if health.of(way).pause_until > now]
-    ready = [way for way in in_turn if health.of(way).pause_until <= now]
-    resting.sort(key=lambda way: health.of(way).pause_until)
-    return tuple((ready + resting)[:MAX_CANDIDATES])
+    order = _sorted_by_health(in_turn, health, now)
+    ready = _eyeballs(order.ready, health)
+    planned = [*ready, *order.recovering, *order.resting]
+    if chance() > 1 - PROBE_SHARE:
+        planned = _with_probe(planned, ready, order.recovering, health)
+    return tuple(planned[:MAX_CANDIDATES])
+
+
+@dataclass(frozen=True, slots=True)
+class _Order:
+    ready: list[Candidate]
+    recovering: list[Candidate]
+    resting: list[Candidate]
+
+
+def _sorted_by_health(ways: Sequence[Candidate], health: HealthTable, now: float) -> _Order:
+    order = _Order([], [], [])
+    for way in ways:
+        known = health.of(way)
+        if known.pause_until > now:
+            order.resting.append(way)
+        elif known.failures or (known.rtt_s is None and not health.reaches(way)):
+            order.recovering.append(way)
+        else:
+            order.ready.append(way)
+    order.resting.sort(key=lambda way: health.of(way).pause_until)
+    return order
+
+
+def _eyeballs(ready: list[Candidate], health: HealthTable) -> list[Candidate]:
+    """Put a way of the other family second if nothing is known of the first."""
+    if not ready or health.of(ready[0]).rtt_s is not None:
+        return ready
+    first = ready[0]
+    other = next((way for way in ready[1:] if _family(way) != _family(first)), None)
+    if other is None:
+        return ready
+    patience_s = min(first.patience_s, OTHER_FAMILY_AFTER_S)
+    rest = [way for way in ready[1:] if way is not other]
+    return [replace(first, patience_s=patience_s), other, *rest]
+
+
+def _with_probe(
+    planned: list[Candidate], ready: list[Candidate], recovering: list[Candidate], health: HealthTable
+) -> list[Candidate]:
+    """Ask first somebody who would have come later, and nearly at once whoever would have come first."""
+    others = [*recovering, *(way for way in ready[1:] if ready and way.site is not ready[0].site)]
+    if not ready or not others:
+        return planned
+    best = health.of(ready[0]).rtt_s or 0.0
+    probe = replace(others[0], is_probe=True, patience_s=max(SHORTEST_PATIENCE_S, best))
+    return [probe, *(way for way in planned if way is not others[0])]
+
+
+def _family(way: Candidate) -> int:
+    return 0 if way.endpoint.address is None else way.endpoint.address.version
 
 
 def _estimate(ways: Sequence[Candidate], health: HealthTable) -> float:
@@ -156,22 +155,37 @@ def _estimate(ways: Sequence[Candidate], health: HealthTable) -> float:
 
 
 def _ways_to(
-    site: Site, handle: Handle, transports: Sequence[Transport], health: HealthTable
+    site: Site,
+    handle: Handle,
+    transports: Sequence[Transport],
+    health: HealthTable,
+    names: Mapping[str, Sequence[IPAddress]],
 ) -> list[Candidate]:
     server = responsible_server(site, handle)
     if server is None:
         return []
-    addresses = [server.ip, *_alternative_addresses(site, server)]
     host, path = _location(site, server)
+    own = [server.ip] if server.ip is not None else list(names.get(host or "", ()))
+    addresses: list[IPAddress | None] = [*own, *_alternative_addresses(site, server)]
+    # IPv6 first; the sort is stable, so that within a family the record's order stays.
+    addresses = sorted(addresses, key=lambda address: 4 if address is None else -address.version) or [None]
     ways = []
     for transport in transports:
         interface = server.query_interface(transport)
         if interface is not None:
             for address in addresses:
-                way = Candidate(site, server, interface, address, host, path)
+                endpoint = Endpoint(transport, address, interface.port, host, path, server.public_key)
+                way = Candidate(site, server, endpoint)
                 ways.append(replace(way, patience_s=health.of(way).patience_s))
-    # A transport that failed where another works is no first choice any more, until it answers again.
-    ways.sort(key=lambda way: health.of(way).failures > 0)
+    # A transport that failed where another works is no first choice any more, until it answers again; and of
+    # two addresses by the same transport the faster one is.
+    ways.sort(
+        key=lambda way: (
+            health.of(way).failures > 0,
+            transports.index(way.transport),
+            health.of(way).rtt_s or UNKNOWN_RTT_S,
+        )
+    )
     return ways
 
 

@@ -14,8 +14,9 @@ from typing import TypeVar
 from resolver.errors import UpstreamError
 from resolver.model.handle import Handle
 from resolver.model.record import HandleRecord
-from resolver.model.site import Interface, IPAddress, Server, Site, Transport
+from resolver.model.site import Server, Site, Transport
 from resolver.protocol.message import Message
+from resolver.transport.endpoint import Endpoint
 
 __all__ = [
     "Answer",
@@ -55,24 +56,19 @@ class Candidate:
 
     site: Site
     server: Server
-    interface: Interface
-    address: IPAddress | None
-    """``None`` where only the ``domain`` attribute of the site tells."""
-    host: str | None = None
-    """The ``domain`` attribute that applies to the server."""
-    path: str = ""
-    """The ``path`` attribute, for the HTTP transports."""
+    endpoint: Endpoint
     patience_s: float = 0.4
     """How long to wait for it alone before somebody else is asked as well."""
+    is_probe: bool = False
+    """Asked to learn how it does now: nobody waits for it in the end, and it is not blamed for being late."""
 
     @property
     def transport(self) -> Transport:
         """How the server is spoken to."""
-        return Transport(self.interface.transport)
+        return self.endpoint.transport
 
     def __str__(self) -> str:
-        host = str(self.address) if self.address else (self.host or "?")
-        return f"{self.transport.name.lower()}://{f'[{host}]' if ':' in host else host}:{self.interface.port}"
+        return str(self.endpoint)
 
 
 # --- steps: the lookup speaks ----------------------------------------------------------------------------
@@ -86,6 +82,8 @@ class Fetch:
     recursion_count: int
     authoritative: bool = False
     """Ask the primary, whatever the cache holds."""
+    certified: bool = False
+    """Only signed answers count, out of the cache as well."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ class Endpoint:
     """One way to a server."""
 
     transport: Transport
-    address: IPAddress
+    address: IPAddress | None
+    """``None`` where only a name is known, and it has not been looked up."""
     port: int
     host: str | None = None
     """The ``domain`` attribute, for the ``Host`` header."""
@@ -24,5 +25,11 @@ class Endpoint:
     """The server's key as its site record has it; HTTPS is bound to it."""
 
     def __str__(self) -> str:
-        address = f"[{self.address}]" if self.address.version == 6 else str(self.address)
-        return f"{self.transport.name.lower()}://{address}:{self.port}"
+        return f"{self.transport.name.lower()}://{self.where}:{self.port}"
+
+    @property
+    def where(self) -> str:
+        """The address as it stands in a URL."""
+        if self.address is None:
+            return self.host or "?"
+        return f"[{self.address}]" if self.address.version == 6 else str(self.address)

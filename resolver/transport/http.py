@@ -135,21 +135,18 @@ class HttpTransport:
 
 def _url(endpoint: Endpoint, handle: str) -> URL:
     scheme = endpoint.transport.name.lower()
-    address = f"[{endpoint.address}]" if endpoint.address.version == 6 else str(endpoint.address)
     path = endpoint.path.strip("/")
     path = f"/{quote(path)}" if path else ""
     # Already encoded, or yarl would decode the slash of the handle.
     return URL(
-        f"{scheme}://{address}:{endpoint.port}{path}/{quote(handle, safe=_UNENCODED).replace('~', '%7E')}",
+        f"{scheme}://{endpoint.where}:{endpoint.port}{path}/{quote(handle, safe=_UNENCODED).replace('~', '%7E')}",
         encoded=True,
     )
 
 
 def _host_header(endpoint: Endpoint) -> str:
     usual = 443 if endpoint.transport is Transport.HTTPS else 80
-    host = endpoint.host or (
-        f"[{endpoint.address}]" if endpoint.address.version == 6 else str(endpoint.address)
-    )
+    host = endpoint.host or endpoint.where
     return host if endpoint.port == usual else f"{host}:{endpoint.port}"
 
 

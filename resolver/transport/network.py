@@ -6,14 +6,17 @@ import time
 
 from resolver.errors import (
     AddressRefusedError,
+    CrowdedError,
     LookupTimeoutError,
     MessageFormatError,
     TransportError,
-    UpstreamError,
 )
 from resolver.model.site import IPAddress, Transport
 from resolver.observe import Observer
 from resolver.transport.address_policy import AddressPolicy
+from resolver.transport.endpoint import Endpoint
+from resolver.transport.gate import Gate
+from resolver.transport.http import HttpTransport
 from resolver.transport.tcp import TcpTransport
 from resolver.transport.udp import UdpTransport
 
@@ -29,33 +32,36 @@ class Network:
         *,
         udp: UdpTransport | None = None,
         tcp: TcpTransport | None = None,
+        http: HttpTransport | None = None,
+        gate: Gate | None = None,
         observer: Observer | None = None,
     ) -> None:
         self._policy = policy
         self._udp = udp or UdpTransport()
         self._tcp = tcp or TcpTransport()
+        self._http = http or HttpTransport()
+        self._gate = gate or Gate()
         self._observer = observer or Observer()
 
-    async def exchange(
-        self, transport: Transport, address: IPAddress | None, port: int, message: bytes
-    ) -> bytes:
-        """Send ``message`` to ``address`` and return the whole message that answers it.
+    async def exchange(self, endpoint: Endpoint, message: bytes, handle: str) -> bytes:
+        """Send ``message``, which asks for ``handle``, and return the whole message that answers it.
 
         Raises:
             AddressRefusedError: the policy does not allow the address.
+            CrowdedError: too many questions are on their way to this server.
             LookupTimeoutError: silence.
             TransportError: anything else that kept an answer from arriving.
         """
         started = time.perf_counter()
         outcome = "overtaken"  # unless something else ends it: cancelled, since somebody else answered first
         try:
-            if address is None:
-                raise TransportError("the site record gives no address")
-            self._policy.check(address, port)
-            answer = await self._transport(transport).exchange(address, port, message)
+            if endpoint.address is None:
+                raise TransportError("the site record gives no address, or a name without one")
+            self._policy.check(endpoint.address, endpoint.port)
+            answer = await self._exchange_in_turn(endpoint, endpoint.address, message, handle)
             outcome = "answer"
             return answer
-        except AddressRefusedError:
+        except (AddressRefusedError, CrowdedError):
             outcome = "refused"
             raise
         except LookupTimeoutError:
@@ -66,15 +72,26 @@ class Network:
             raise
         except MessageFormatError as error:
             outcome = "error"
-            raise TransportError(f"{transport.name.lower()}: {error}") from error
+            raise TransportError(f"{endpoint.transport.name.lower()}: {error}") from error
         finally:
-            self._observer.exchange(transport.name.lower(), outcome, time.perf_counter() - started)
+            self._observer.exchange(endpoint.transport.name.lower(), outcome, time.perf_counter() - started)
 
-    def _transport(self, transport: Transport) -> UdpTransport | TcpTransport:
-        match transport:
-            case Transport.UDP:
-                return self._udp
-            case Transport.TCP:
-                return self._tcp
-            case Transport.HTTP | Transport.HTTPS:
-                raise UpstreamError(f"{transport.name} is not spoken")
+    async def _exchange_in_turn(
+        self, endpoint: Endpoint, address: IPAddress, message: bytes, handle: str
+    ) -> bytes:
+        place = (address, endpoint.port)
+        await self._gate.enter(place)
+        try:
+            match endpoint.transport:
+                case Transport.UDP:
+                    return await self._udp.exchange(address, endpoint.port, message)
+                case Transport.TCP:
+                    return await self._tcp.exchange(address, endpoint.port, message)
+                case Transport.HTTP | Transport.HTTPS:
+                    return await self._http.exchange(endpoint, message, handle)
+        finally:
+            self._gate.leave(place)
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._http.close()

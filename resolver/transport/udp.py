@@ -11,7 +11,7 @@ import asyncio
 import socket
 from collections.abc import Sequence
 
-from resolver.errors import LookupTimeoutError, TransportError
+from resolver.errors import LookupTimeoutError, TransportError, UdpUnsuitableError
 from resolver.model.site import IPAddress
 from resolver.protocol.envelope import decode_envelope
 from resolver.protocol.fragments import MAX_DATAGRAM, Reassembly, split_message
@@ -24,7 +24,7 @@ MAX_PIECES = 16
 MAX_NEAR_MISSES = 2
 """Datagrams that almost fit: more than these mean that somebody is guessing, and TCP is safer."""
 
-DEFAULT_TIMEOUTS_S = (0.4, 0.8, 1.6)
+DEFAULT_TIMEOUTS_S = (0.3, 0.5, 0.8, 1.2)
 
 
 class UdpTransport:
@@ -41,7 +41,8 @@ class UdpTransport:
 
         Raises:
             LookupTimeoutError: silence.
-            TransportError: nobody listens there, the answer is too large for UDP, or somebody forges answers.
+            UdpUnsuitableError: the answer is too large for UDP, or somebody forges answers.
+            TransportError: nobody listens there.
         """
         try:
             with socket.socket(_family(address), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as channel:
@@ -97,10 +98,10 @@ class _Inbox:
                 self.answer.set_result(whole)
             elif self._pieces.expected > MAX_PIECES:
                 self.answer.set_exception(
-                    TransportError(f"udp: the answer takes {self._pieces.expected} datagrams")
+                    UdpUnsuitableError(f"udp: the answer takes {self._pieces.expected} datagrams")
                 )
             elif self._pieces.near_misses > MAX_NEAR_MISSES:
-                self.answer.set_exception(TransportError("udp: forged answers arrive"))
+                self.answer.set_exception(UdpUnsuitableError("udp: forged answers arrive"))
 
     def time_out(self) -> None:
         """End the wait for this transmission with an empty result."""

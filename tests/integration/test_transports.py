@@ -34,10 +34,12 @@ from resolver.protocol.fragments import MAX_PAYLOAD, split_message
 from resolver.protocol.matching import check_answer
 from resolver.protocol.message import Header, Message, decode_message, encode_message
 from resolver.resolution.bootstrap import registry_from_records
+from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
 from resolver.resolution.service import Lifetimes, Resolver
 from resolver.tasks import Background
 from resolver.transport.address_policy import AddressPolicy
+from resolver.transport.endpoint import Endpoint
 from resolver.transport.network import Network
 from resolver.transport.tcp import TcpTransport
 from resolver.transport.udp import MAX_PIECES, UdpTransport
@@ -599,12 +601,13 @@ async def test_connection_that_does_not_come_about(port: int) -> None:
 @pytest.mark.parametrize("kind", [Transport.UDP, Transport.TCP])
 async def test_private_addresses_get_nothing(service: HandleService, port: int, kind: Transport) -> None:
     """What the policy refuses gets no packet at all; where private addresses are allowed it answers."""
+    endpoint = Endpoint(kind, ADDRESS, port)
     message = encode_message(request_for(SHORT))
     with pytest.raises(AddressRefusedError):
-        await Network(AddressPolicy()).exchange(kind, ADDRESS, port, message)
+        await Network(AddressPolicy()).exchange(endpoint, message, SHORT)
     await asyncio.sleep(0.01)
     assert service.requests == []
-    answer = await Network(AddressPolicy(allow_private=True)).exchange(kind, ADDRESS, port, message)
+    answer = await Network(AddressPolicy(allow_private=True)).exchange(endpoint, message, SHORT)
     assert decode_message(answer).code is ResponseCode.SUCCESS
 
 
@@ -623,15 +626,16 @@ async def resolver_over(site_port: int, **site: object) -> AsyncIterator[Resolve
     await registry.start(HOST, port=port)
     background = Background()
     cache = TieredCache(MemoryCache(100, 10**6), None, background, stale_max_s=0, clock=time.time)
+    known = registry_from_records([record_of(ROOT_HANDLE, site_value(root))])
     driver = Driver(
-        registry_from_records([record_of(ROOT_HANDLE, site_value(root))]),
+        Directory(known.sites),
         Network(AddressPolicy(allow_private=True)),
         background,
         transports=(Transport.UDP, Transport.TCP),
         clock=time.time,
     )
     try:
-        yield Resolver(driver, cache, background, deadline_s=5, lifetimes=Lifetimes(), clock=time.time)
+        yield Resolver(known, driver, cache, background, deadline_s=5, lifetimes=Lifetimes(), clock=time.time)
     finally:
         await background.close()
         await registry.close()

@@ -159,14 +159,14 @@ async def test_failure_is_logged_once(world: World, caplog: pytest.LogCaptureFix
 
 
 async def test_failure_is_remembered(world: World) -> None:
-    """A failure is believed for five seconds: meanwhile nobody asks again."""
+    """A failure is believed for a second: meanwhile nobody asks again."""
     world.shut_down(*SERVICE)
     for _ in range(3):
         with pytest.raises(NoServerAnsweredError):
             await world.resolve()
     assert world.asked(*SERVICE) == 4
     world.bring_up()
-    await world.pass_time(4.9)
+    await world.pass_time(0.9)
     with pytest.raises(NoServerAnsweredError):
         await world.resolve()
     await world.pass_time(0.1)

@@ -20,6 +20,7 @@ from resolver.protocol.bodies import Body, ResolutionRequest
 from resolver.protocol.codes import ResponseCode
 from resolver.protocol.message import Message
 from resolver.resolution.bootstrap import registry_from_records
+from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
 from resolver.resolution.service import Lifetimes, Resolved, Resolver
 from resolver.tasks import Background
@@ -65,6 +66,8 @@ class World:
         self, *, redis: bool = False, transports: Iterable[Transport] = (Transport.UDP, Transport.TCP)
     ) -> None:
         self._transports = tuple(transports)
+        self.chance = 0.0
+        """What every draw brings."""
         self.clock_error_s = 0.0
         """How wrong the clock on the wall is."""
         self.network = FakeNetwork()
@@ -79,12 +82,14 @@ class World:
             REGISTRY,
             homed=("0.NA", "0.SERV", "0.0"),
         )
+        self._root = registry_from_records([record_of(ROOT_HANDLE, site_value(registry_site))])
         self._driver = Driver(
-            registry_from_records([record_of(ROOT_HANDLE, site_value(registry_site))]),
+            Directory(self._root.sites),
             self.network,  # type: ignore[arg-type]  # a fake with the same method
             self.background,
             transports=self._transports,
             clock=self.clock,
+            chance=lambda: self.chance,
         )
         self.health = self._driver.health
         self.caches: list[TieredCache] = []
@@ -115,6 +120,7 @@ class World:
         )
         self.caches.append(cache)
         return Resolver(
+            self._root,
             self._driver,
             cache,
             self.background,

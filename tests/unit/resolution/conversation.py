@@ -14,6 +14,7 @@ from resolver.protocol.bodies import Body, ErrorResponse, ReferralResponse, Reso
 from resolver.protocol.codes import OpCode, OpFlag, ResponseCode
 from resolver.protocol.envelope import HIGHEST_VERSION, Envelope
 from resolver.protocol.message import Header, Message
+from resolver.resolution.directory import Directory
 from resolver.resolution.lookup import look_up
 from resolver.resolution.steps import (
     Answer,
@@ -29,6 +30,7 @@ from resolver.resolution.steps import (
     Question,
     Step,
 )
+from resolver.transport.endpoint import Endpoint
 from tests.fakes import record_of, site_at, site_value
 
 REGISTRY = (site_at("192.0.2.1"), site_at("192.0.2.2", primary=False))
@@ -39,7 +41,7 @@ THIRD_SITE = site_at("198.51.100.3")
 
 def ask_for(text: str, **conditions: object) -> Conversation[Answer]:
     """Begin to resolve a handle."""
-    return look_up(Question(Handle(text), **conditions), REGISTRY)  # type: ignore[arg-type]
+    return look_up(Question(Handle(text), **conditions), Directory(REGISTRY))  # type: ignore[arg-type]
 
 
 def prefix_record(*values: HandleValue) -> HandleRecord:
@@ -56,7 +58,11 @@ def planned(step: Step, *transports: Transport) -> tuple[Candidate, ...]:
     """Answer a plan: each site in the order given, by UDP unless told otherwise."""
     assert isinstance(step, Plan), step
     return tuple(
-        Candidate(site, site.servers[0], interface, site.servers[0].ip)
+        Candidate(
+            site,
+            site.servers[0],
+            Endpoint(Transport(interface.transport), site.servers[0].ip, interface.port),
+        )
         for site in step.sites
         for transport in transports or (Transport.UDP,)
         if (interface := site.servers[0].query_interface(transport)) is not None

@@ -15,7 +15,7 @@ from resolver.model.handle import Handle
 from resolver.model.site import Site, Transport
 from resolver.protocol.codes import OpCode, OpFlag, ResponseCode
 from resolver.protocol.message import Message
-from resolver.resolution.bootstrap import Registry
+from resolver.resolution.directory import Directory
 from resolver.resolution.driver import MAX_EXCHANGES, Budget, Driver, Trace
 from resolver.resolution.steps import (
     Answer,
@@ -49,11 +49,12 @@ class Drive:
             store = RecordStore([record_of("10.1/abc")])
             self.network.add(address, HandleService(store, site=site, homed=("10.1",), clock=clock))
         self.driver = Driver(
-            Registry((), (), None, {}),
+            Directory(()),
             self.network,  # type: ignore[arg-type]  # a fake with the same method
             self.background,
             transports=(Transport.UDP,),
             clock=clock,
+            chance=lambda: 0.0,
         )
         self.budget = Budget.start(10.0)
         self.fetched: list[tuple[Fetch, Budget]] = []

@@ -12,14 +12,16 @@ from hypothesis import strategies as st
 
 from resolver.model.handle import Handle
 from resolver.model.site import HashOption, Interface, ServiceType, Site, Transport, responsible_server
-from resolver.resolution.selection import (
-    EXPLORATION_S,
+from resolver.resolution.health import (
     FIRST_PATIENCE_S,
     LONGEST_PATIENCE_S,
     LONGEST_PAUSE_S,
-    MAX_CANDIDATES,
     SHORTEST_PATIENCE_S,
     HealthTable,
+)
+from resolver.resolution.selection import (
+    EXPLORATION_S,
+    MAX_CANDIDATES,
     plan_candidates,
 )
 from resolver.resolution.steps import Candidate
@@ -49,7 +51,7 @@ def plan(
         transports=transports,
         health=health or HealthTable(),
         now=now,
-        jitter=lambda: next(chance, 0.0),
+        chance=lambda: next(chance, 0.0),
     )
 
 
@@ -200,14 +202,14 @@ def test_failed_way_is_all_there_is() -> None:
 
 
 def test_after_the_pause() -> None:
-    """Once its pause is over, a way is tried again, yet after the transport that works."""
+    """Once its pause is over, a way is tried again, yet after all that are believed to work."""
     health = HealthTable()
     health.failed(way_to(NEAR), now=1000.0)
     assert shown(plan((NEAR, MIDDLE), health, now=1001.0)) == [
         "tcp://192.0.2.1",
         "udp://192.0.2.2",
-        "udp://192.0.2.1",
         "tcp://192.0.2.2",
+        "udp://192.0.2.1",
     ]
 
 
@@ -309,9 +311,9 @@ def test_site_that_cannot_tell(site: Site) -> None:
 
 
 def test_alternative_address() -> None:
-    """``alt_addr`` adds another way to the only server of a site, after the first."""
+    """``alt_addr`` adds another way to the only server of a site; IPv6 comes first."""
     site = site_at("192.0.2.1", attributes=[("alt_addr", " 2001:db8::1 "), ("desc", "x")])
-    assert shown(plan((site,), transports=(UDP,))) == ["udp://192.0.2.1", "udp://[2001:db8::1]"]
+    assert shown(plan((site,), transports=(UDP,))) == ["udp://[2001:db8::1]", "udp://192.0.2.1"]
 
 
 def test_alternative_address_by_id() -> None:
@@ -341,7 +343,7 @@ def test_alternative_address_that_is_none(text: str) -> None:
 def test_server_without_address() -> None:
     """Where a record gives no address, the ``domain`` attribute tells the host."""
     (candidate,) = plan((site_at("", attributes=[("domain", "hdl.example.org")]),), transports=(UDP,))
-    assert (candidate.address, candidate.host) == (None, "hdl.example.org")
+    assert (candidate.endpoint.address, candidate.endpoint.host) == (None, "hdl.example.org")
     assert str(candidate) == "udp://hdl.example.org:2641"
 
 
@@ -361,7 +363,7 @@ def test_domain_and_path_by_position() -> None:
     found = set()
     for number in range(20):
         candidate = plan((site,), handle=Handle(f"10.1/{number}"))[0]
-        found.add((str(candidate.address), candidate.host, candidate.path))
+        found.add((str(candidate.endpoint.address), candidate.endpoint.host, candidate.endpoint.path))
     assert found == {
         ("192.0.2.1", "all.example.org", "/all"),
         ("192.0.2.2", "second.example.org", "/second"),
@@ -371,7 +373,7 @@ def test_domain_and_path_by_position() -> None:
 def test_neither_domain_nor_path() -> None:
     """Without these attributes there is no host and no path."""
     (candidate,) = plan((NEAR,), transports=(UDP,))
-    assert (candidate.host, candidate.path) == (None, "")
+    assert (candidate.endpoint.host, candidate.endpoint.path) == (None, "")
 
 
 # --- what is remembered ----------------------------------------------------------------------------------
@@ -402,7 +404,10 @@ def test_flood_of_addresses() -> None:
     health = HealthTable(max_ways=100)
     template = way_to(NEAR)
     for number in range(10_000):
-        health.failed(replace(template, address=ip_address(number + 2**24)), now=float(number))
+        health.failed(
+            replace(template, endpoint=replace(template.endpoint, address=ip_address(number + 2**24))),
+            now=float(number),
+        )
     assert len(health) == 100
 
 
@@ -425,5 +430,5 @@ def test_server_id_is_not_its_position() -> None:
     found = set()
     for number in range(20):
         for candidate in plan((site,), handle=Handle(f"10.1/{number}"), transports=(UDP,)):
-            found.add((str(candidate.address), candidate.host))
+            found.add((str(candidate.endpoint.address), candidate.endpoint.host))
     assert found == {("192.0.2.1", "first.example"), ("192.0.2.2", None), ("192.0.2.22", None)}

@@ -12,15 +12,16 @@ from resolver.errors import (
     LookupTimeoutError,
     MessageFormatError,
     TransportError,
-    UpstreamError,
 )
 from resolver.model.site import IPAddress, Transport
 from resolver.transport.address_policy import AddressPolicy
+from resolver.transport.endpoint import Endpoint
 from resolver.transport.network import Network
 from tests.fakes import RecordingObserver
 
 ADDRESS = ip_address("8.8.8.8")
 PORT = 2641
+HANDLE = "10.1/abc"
 
 
 class FakeTransport:
@@ -59,7 +60,7 @@ class Door:
 async def test_each_transport(transport: Transport) -> None:
     """A message goes to the transport that was named, and its answer comes back as it is."""
     door = Door()
-    assert await door.network.exchange(transport, ADDRESS, PORT, b"question") == b"answer"
+    assert await door.network.exchange(Endpoint(transport, ADDRESS, PORT), b"question", HANDLE) == b"answer"
     used, other = (door.udp, door.tcp) if transport is Transport.UDP else (door.tcp, door.udp)
     assert used.asked == [(ADDRESS, PORT, b"question")]
     assert other.asked == []
@@ -78,7 +79,7 @@ async def test_trouble(error: Exception, raised: type[Exception], outcome: str) 
     """Each kind of trouble is an upstream error of its own, and counted as such."""
     door = Door(error)
     with pytest.raises(raised, match=str(error)):
-        await door.network.exchange(Transport.UDP, ADDRESS, PORT, b"question")
+        await door.network.exchange(Endpoint(Transport.UDP, ADDRESS, PORT), b"question", HANDLE)
     assert door.counted == [("udp", outcome)]
 
 
@@ -88,7 +89,7 @@ async def test_policy_comes_first(transport: Transport, address: str, port: int)
     """What the policy refuses never reaches a transport."""
     door = Door()
     with pytest.raises(AddressRefusedError):
-        await door.network.exchange(transport, ip_address(address), port, b"question")
+        await door.network.exchange(Endpoint(transport, ip_address(address), port), b"question", HANDLE)
     assert door.udp.asked == door.tcp.asked == []
     assert door.counted == [(transport.name.lower(), "refused")]
 
@@ -97,15 +98,8 @@ async def test_no_address() -> None:
     """A site record that gives no address is trouble with that server, not with us."""
     door = Door()
     with pytest.raises(TransportError, match="no address"):
-        await door.network.exchange(Transport.TCP, None, PORT, b"question")
+        await door.network.exchange(Endpoint(Transport.TCP, None, PORT), b"question", HANDLE)
     assert door.counted == [("tcp", "error")]
-
-
-@pytest.mark.parametrize("transport", [Transport.HTTP, Transport.HTTPS])
-async def test_transports_not_spoken(transport: Transport) -> None:
-    """A transport that is not spoken fails like a server that cannot be reached."""
-    with pytest.raises(UpstreamError, match="not spoken"):
-        await Door().network.exchange(transport, ADDRESS, PORT, b"question")
 
 
 async def test_cancelled_is_no_failure() -> None:
@@ -118,7 +112,7 @@ async def test_cancelled_is_no_failure() -> None:
 
     door.udp.exchange = never  # type: ignore[method-assign, assignment]
     asking = asyncio.get_running_loop().create_task(
-        door.network.exchange(Transport.UDP, ADDRESS, PORT, b"question")
+        door.network.exchange(Endpoint(Transport.UDP, ADDRESS, PORT), b"question", HANDLE)
     )
     await asyncio.sleep(0)
     asking.cancel()
