@@ -15,9 +15,13 @@ from tests.integration.proxy import RunningProxy, run_proxy
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, kept from calling home."""
+    """The system's Chromium, kept from calling home.
+
+    It must be closed before other tests run in this process: as long as it lives, Playwright keeps an event
+    loop running in the main thread, and no test with a loop of its own could start.
+    """
     if CHROMIUM is None:
         if os.environ.get("CI"):
             pytest.fail("chromium is not installed; on Debian: apt-get install chromium")
