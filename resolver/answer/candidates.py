@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from urllib.parse import quote
 
 from resolver.answer.extras import Extras, LocationData
@@ -58,31 +59,39 @@ def find_places(
     documents += [(data.handle, document, True) for data in extras.inherited for document in data.documents]
     has_own = any(not inherited for _, _, inherited in documents)
     inherited_status = next(
-        (_status(document.get("http_sc")) for _, document, inherited in documents if inherited), None
+        (
+            status
+            for _, document, inherited in documents
+            if inherited and (status := _status(document.get("http_sc")))
+        ),
+        None,
     )
     candidates: list[Candidate] = []
     unusable: list[tuple[Location, str]] = []
-    for origin, document, _ in documents:
-        for location in document.locations:
-            match place_target(location, handle, schemes):
-                case Target() as target:
-                    candidates.append(
-                        Candidate(
-                            location,
-                            target,
-                            _weight(location.get("weight"), 1.0),
-                            _status(location.get("http_sc"))
-                            or _status(document.get("http_sc"))
-                            or inherited_status,
-                            origin="" if origin == own.handle else origin,
-                        )
+    stated = (
+        (origin, document, location) for origin, document, _ in documents for location in document.locations
+    )
+    for origin, document, location in stated:
+        if len(candidates) == MAX_CANDIDATES:
+            break
+        match place_target(location, handle, schemes):
+            case Target() as target:
+                candidates.append(
+                    Candidate(
+                        location,
+                        target,
+                        _weight(location.get("weight"), 1.0),
+                        _status(location.get("http_sc"))
+                        or _status(document.get("http_sc"))
+                        or inherited_status,
+                        origin="" if origin == own.handle else origin,
                     )
-                case Unusable(reason):
-                    unusable.append((location, reason))
-            if len(candidates) >= MAX_CANDIDATES:
-                break
+                )
+            case Unusable(reason):
+                unusable.append((location, reason))
     if not any(document.flag("no_legacy") for document in own.documents):
-        candidates += _legacy(values, own.documents, schemes, first_weight=0.0 if has_own else 1.0)
+        legacy = _legacy(values, own.documents, schemes, first_weight=0.0 if has_own else 1.0)
+        candidates += islice(legacy, MAX_CANDIDATES - len(candidates))
     methods = next(
         (
             named

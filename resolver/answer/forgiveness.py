@@ -6,16 +6,20 @@ record says can ever be shadowed by a guess.
 
 from __future__ import annotations
 
+import string
 import unicodedata
 from collections.abc import Iterator
 from urllib.parse import unquote
 
 from resolver.errors import InvalidHandleError
-from resolver.model.handle import Handle
+from resolver.model.handle import Handle, fold_ascii
 
 __all__ = ["MAX_GUESSES", "other_spellings"]
 
 MAX_GUESSES = 8
+
+MAX_STEPS = 3
+"""Characters taken off the end one by one, since some may belong to the handle; then all of them go."""
 
 # What text around a citation leaves at its end.
 _TRAILING = ".,;:)]}>\"'/\u2019\u201d\u00bb"
@@ -28,6 +32,8 @@ _LOOKALIKES = str.maketrans(
         **dict.fromkeys("\u2044\u2215\uff0f", "/"),
     }
 )
+# The letters whose case DOIs ignore.
+_LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def other_spellings(text: str) -> tuple[Handle, ...]:
@@ -46,10 +52,10 @@ def other_spellings(text: str) -> tuple[Handle, ...]:
 
 
 def _guesses(text: str) -> Iterator[str]:
-    shorter = text
-    while shorter and shorter[-1] in _TRAILING:
-        shorter = shorter[:-1]
-        yield shorter
+    bare = text.rstrip(_TRAILING)
+    for length in range(len(text) - 1, max(len(bare), len(text) - 1 - MAX_STEPS), -1):
+        yield text[:length]
+    yield bare
     decoded = unquote(text, errors="replace")
     if decoded != text and "\ufffd" not in decoded:
         yield decoded  # percent-encoded twice on its way here
@@ -58,5 +64,5 @@ def _guesses(text: str) -> Iterator[str]:
     yield plain.rstrip(_TRAILING)
     if text.startswith("10."):
         prefix, slash, suffix = text.partition("/")
-        yield f"{prefix}{slash}{suffix.lower()}"
-        yield f"{prefix}{slash}{suffix.upper()}"
+        yield f"{prefix}{slash}{suffix.translate(_LOWER)}"
+        yield f"{prefix}{slash}{fold_ascii(suffix)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -16,9 +16,16 @@ __all__ = ["Link", "citation_link", "item_links", "links_of", "signposts", "writ
 MAX_LINKS = 50
 MAX_HEADER_OCTETS = 8000
 
+# With these a browser loads something, or connects to somebody, before anybody has clicked: on our pages that
+# is not for records to say.
+_LOADING = frozenset(
+    {
+        *("stylesheet", "preload", "modulepreload", "prefetch", "preconnect", "dns-prefetch", "prerender"),
+        *("serviceworker", "manifest", "icon", "compression-dictionary"),
+    }
+)
 # The attributes of a location that become parameters, in the order in which they are written.
 _PARAMETERS = (
-    ("rel", ("rel",)),
     ("type", ("type", "target-type", "media-type", "ctype")),
     ("media", ("media",)),
     ("hreflang", ("hreflang", "language")),
@@ -66,16 +73,22 @@ def links_of(handle: str, own: LocationData, extras: Extras, schemes: frozenset[
 def _link(
     location: Location, by_id: dict[str, Location], handle: str, schemes: frozenset[str]
 ) -> Link | None:
-    if not (location.get("rel") or "").strip():
-        return None
+    relations = " ".join(_relations(location.get("rel") or ""))
     target = place_target(location, handle, schemes)
-    if not isinstance(target, Target):
+    if not relations or not isinstance(target, Target):
         return None
-    return Link(target.uri, tuple(_parameters(location, by_id, handle, schemes)))
+    return Link(target.uri, tuple(_parameters(location, relations, by_id, handle, schemes)))
+
+
+def _relations(text: str) -> Iterator[str]:
+    for word in text.split():
+        name = word if ":" in word else word.lower()
+        if _is_plain(name) and name not in _LOADING:
+            yield name
 
 
 def _parameters(
-    location: Location, by_id: dict[str, Location], handle: str, schemes: frozenset[str]
+    location: Location, relations: str, by_id: dict[str, Location], handle: str, schemes: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
     anchored = by_id.get(location.get("anchor-id") or "")
     if anchored is not None:
@@ -84,9 +97,10 @@ def _parameters(
         anchor = place_target(Location((("href", location.get("anchor") or ""),)), handle, schemes)
     if isinstance(anchor, Target):
         yield "anchor", anchor.uri
+    yield "rel", relations
     for name, attributes in _PARAMETERS:
         value = next((text for attribute in attributes if (text := location.get(attribute))), None)
-        if value is not None:
+        if value is not None and _is_plain(value):
             yield name, value
     title = location.get("title") or location.get("label")
     if title:
@@ -117,23 +131,31 @@ def item_links(targets: Iterable[Target]) -> tuple[Link, ...]:
 
 
 def write_links(links: Iterable[Link], citation: str) -> str:
-    """Return the value of the header: the citable address first, unless the record names another, then the rest."""
-    stated: Sequence[Link] = tuple(links)
-    if not any("cite-as" in link.relations for link in stated):
-        stated = (citation_link(citation), *stated)
+    """Return the value of the header: the citable address first, unless the record names another, then the rest.
+
+    What would make the header too long is left out.
+    """
+    stated = [link for link in links if len(str(link)) <= MAX_HEADER_OCTETS]
+    stated.sort(key=lambda link: "cite-as" not in link.relations)
+    if not stated or "cite-as" not in stated[0].relations:
+        stated.insert(0, citation_link(citation))
     written: list[str] = []
-    octets = 0
-    for link in stated:
-        text = str(link)
-        octets += len(text) + 2
-        if octets > MAX_HEADER_OCTETS:
-            break
-        written.append(text)
+    left = MAX_HEADER_OCTETS
+    for text in map(str, stated):
+        needed = len(text) + len(", ")
+        if needed <= left or not written:
+            written.append(text)
+            left -= needed
     return ", ".join(written)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether ``text`` can stand in a header as it is; only titles have a notation for everything else."""
+    return text.isascii() and text.isprintable()
+
+
 def _write_parameter(name: str, value: str) -> str:
-    if value.isascii() and value.isprintable():
+    if _is_plain(value):
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'{name}="{escaped}"'
     return f"{name}*=UTF-8''{quote(value, safe='', encoding='utf-8', errors='surrogatepass')}"

@@ -25,7 +25,7 @@ def linkset_json(anchor: str, links: Sequence[Link]) -> dict[str, Any]:
         for name, value in link.parameters:
             if name not in _WRITTEN_APART:
                 target[name] = [value] if name == "hreflang" else value
-        for relation in sorted(link.relations):
+        for relation in sorted(link.relations - {"anchor"}):  # a name that each context has for itself
             context.setdefault(relation, []).append(target)
     return {"linkset": list(contexts.values())}
 

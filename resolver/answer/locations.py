@@ -99,8 +99,10 @@ def choose_location(
                 choosing.by_country()
             case "score":
                 choosing.by_score()
+            case "weighted":
+                break  # it leaves one; named or not, it comes last
             case _:
-                continue  # "weighted" comes last, whether it is named or not
+                continue
     return choosing.by_weight(chance)
 
 
@@ -170,7 +172,8 @@ class _Choosing:
         offered = {media_type for candidate in self.left for media_type in _media_types(candidate)}
         if self._keep("Accept", _has_role("conneg")) and self._keep("Accept", _decides_itself):
             return
-        self._unmet_types = tuple(sorted(offered))
+        if not any(_accepts(pattern, media_type) for pattern in accepted for media_type in offered):
+            self._unmet_types = tuple(sorted(offered))
 
     def _by_language(self) -> None:
         if len(self.left) == 1 or not any(candidate.location.has("language") for candidate in self.left):
@@ -181,9 +184,7 @@ class _Choosing:
                 return
             if self._keep(
                 "Accept-Language",
-                lambda candidate, wanted=wanted: language_matches(  # type: ignore[misc]
-                    candidate.location.get("language") or "-", wanted
-                ),
+                lambda candidate, wanted=wanted: _is_in_language(candidate, wanted),  # type: ignore[misc]
             ):
                 return
 
@@ -202,10 +203,11 @@ class _Choosing:
         """Keep the places meant for the visitor's country, else those meant for no country in particular."""
         if not any(candidate.location.has("country") for candidate in self.left):
             return
+        # Also where the visitor's country is not known: somebody else's is, and he must not get this answer.
+        self._is_personal |= not self._circumstances.country_is_explicit
         country = self._circumstances.country
         if country is None:
             return
-        self._is_personal |= not self._circumstances.country_is_explicit
         if not self._keep("country", lambda candidate: _is_country(candidate, country)):
             self._keep("country", lambda candidate: not candidate.location.has("country"))
 
@@ -256,6 +258,16 @@ def _decides_itself(candidate: Candidate) -> bool:
 def _media_types(candidate: Candidate) -> tuple[str, ...]:
     texts = (candidate.location.get("ctype"), candidate.location.get("media-type"))
     return tuple(text.partition(";")[0].strip().lower() for text in texts if text)
+
+
+def _accepts(pattern: str, media_type: str) -> bool:
+    """Whether an item of ``Accept``, perhaps with a wildcard, means this type."""
+    return pattern == "*/*" or pattern == media_type or pattern == f"{media_type.partition('/')[0]}/*"
+
+
+def _is_in_language(candidate: Candidate, wanted: str) -> bool:
+    offered = candidate.location.get("language")
+    return bool(offered) and language_matches(offered or "", wanted)
 
 
 def _is_country(candidate: Candidate, country: str) -> bool:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 __all__ = ["Requester", "is_for_browsers", "language_matches", "prefers_json", "read_weighted"]
 
 MAX_ITEMS = 100
 """Items of one header that are read; nobody sends more in earnest."""
+
+# Within quotes, commas and semicolons separate nothing; a quote that is never closed reaches to the end.
+_QUOTED = r'"(?:[^"\\]|\\.)*"?'
+_ITEM = re.compile(rf'(?:[^,"]+|{_QUOTED})+', re.DOTALL)
+_PART = re.compile(rf'(?:[^;"]+|{_QUOTED})*', re.DOTALL)
 
 _BROWSER = re.compile(r"(?:Mozilla|Opera)/")
 _BROWSER_TYPES = frozenset({"text/html", "application/xhtml+xml", "text/vnd.wap.wml", "application/pdf"})
@@ -37,8 +43,8 @@ def read_weighted(header: str | None) -> tuple[str, ...]:
     Equal weights keep their order; items of weight 0 are left out; a weight that is no number counts as 1.
     """
     found = []
-    for position, item in enumerate((header or "").split(",")[:MAX_ITEMS]):
-        name, *parameters = (part.strip() for part in item.split(";"))
+    for position, item in enumerate(islice(_ITEM.finditer(header or ""), MAX_ITEMS)):
+        name, *parameters = (part.group().strip() for part in _PART.finditer(item.group()))
         weight = _weight(parameters)
         if name and weight > 0:
             found.append((-weight, position, name.lower()))

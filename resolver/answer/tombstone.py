@@ -1,16 +1,18 @@
 """Things that are gone: how a record says so, and what can still be told about them.
 
 A record says that its thing is gone by a value of type ``TOMBSTONE``, whose data tell why, or by an archived
-copy (``URL.archived``) where no living ``URL`` is left. An operator may list handles whose owners do not.
+copy (``URL.archived``) where no living place is left. An operator may list handles whose owners do not.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from resolver.answer.candidates import url_values
+from resolver.answer.candidates import find_places, url_values
+from resolver.answer.extras import NO_EXTRAS, read_location_data
 from resolver.answer.links import Link
 from resolver.answer.targets import Target, read_target
 from resolver.model.handle import Handle, fold_ascii
@@ -70,19 +72,25 @@ class Tombstone:
 def read_tombstone_list(text: str) -> tuple[ListedTombstone, ...]:
     """Read an operator's list: a handle on each line, perhaps with ``*``, then white space and the reason."""
     found = []
-    for line in text.splitlines():
-        pattern, _, reason = line.strip().partition("\t" if "\t" in line else " ")
+    for line in map(str.strip, text.removeprefix("\ufeff").splitlines()):
+        # Handles may hold blanks; whoever lists such a one puts a tab behind it.
+        pattern, _, reason = line.partition("\t" if "\t" in line else " ")
         if pattern and not pattern.startswith("#"):
-            found.append(ListedTombstone(Handle(pattern).cache_key, reason.strip()))
+            found.append(ListedTombstone(Handle(pattern.rstrip()).cache_key, reason.strip()))
     return tuple(found)
 
 
 def find_listed(handle: Handle, listed: Sequence[ListedTombstone]) -> ListedTombstone | None:
     """Return the line of the list that ``handle`` falls under."""
     key = handle.cache_key
-    return next(
-        (line for line in listed if key == line.pattern or fnmatch.fnmatchcase(key, line.pattern)), None
-    )
+    return next((line for line in listed if _falls_under(key, line.pattern)), None)
+
+
+def _falls_under(key: str, pattern: str) -> bool:
+    if "*" not in pattern:
+        return key == pattern
+    # Only the star means something: brackets and question marks, which fnmatch knows too, are parts of handles.
+    return fnmatch.fnmatchcase(key, re.sub(r"[\[?]", r"[\g<0>]", pattern))
 
 
 def tombstone_of(
@@ -91,11 +99,10 @@ def tombstone_of(
     """Return what is left of the thing that a record is about, or ``None`` if it is alive."""
     said = [value for value in record.values if has_type(value.type, TOMBSTONE_TYPE)]
     archived = [value for value in record.values if fold_ascii(value.type) == ARCHIVED_TYPE]
-    exact, _ = url_values(record.values)
-    alive = any(isinstance(read_target(value.data, schemes), Target) for value in exact)
-    if listed is None and not said and (not archived or alive):
-        return None
     latest = [value for value in record.values if fold_ascii(value.type) in LATEST_TYPES]
+    if listed is None and not said and (not archived or _is_alive(record, schemes)):
+        return None
+    exact, _ = url_values(record.values)
     return Tombstone(
         reason=(listed.reason if listed else "") or next(_texts(said), ""),
         what=next(_texts(value for value in record.values if fold_ascii(value.type) in _DESCRIBING), ""),
@@ -104,6 +111,14 @@ def tombstone_of(
         archived=_uris(archived, schemes),
         latest=_uris(latest, schemes),
     )
+
+
+def _is_alive(record: HandleRecord, schemes: frozenset[str]) -> bool:
+    """Whether a record leads anywhere but to copies and successors."""
+    besides = {ARCHIVED_TYPE, *LATEST_TYPES}
+    values = tuple(value for value in record.values if fold_ascii(value.type) not in besides)
+    own = read_location_data(record, values)
+    return bool(find_places(record.handle, values, own, NO_EXTRAS, schemes).candidates)
 
 
 def tombstone_links(tombstone: Tombstone) -> tuple[Link, ...]:

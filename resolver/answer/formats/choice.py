@@ -43,6 +43,7 @@ FORMATS = (
 )
 _BY_NAME = {form.name: form for form in FORMATS}
 _BY_TYPE = {form.media_type: form for form in FORMATS}
+_PAGE = "html"
 _PAGES = frozenset({"text/html", "application/xhtml+xml", "*/*", "text/*", "application/*"})
 
 
@@ -50,11 +51,12 @@ def choose_format(named: str | None, requester: Requester) -> Format | None:
     """Return the form that is wanted, or ``None`` for the page.
 
     Args:
-        named: from ``?format=``; a name that is not known asks for nothing.
+        named: from ``?format=``, ``html`` for the page; a name that is not known asks for nothing.
         requester: what the request says beside.
     """
-    if named is not None and named.lower() in _BY_NAME:
-        return _BY_NAME[named.lower()]
+    name = (named or "").lower()
+    if name == _PAGE or name in _BY_NAME:
+        return _BY_NAME.get(name)
     for media_type in read_weighted(requester.accept):
         if media_type in _PAGES:
             return None

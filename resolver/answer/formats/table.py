@@ -12,8 +12,8 @@ from resolver.protocol.json_values import data_to_json, time_to_json
 
 __all__ = ["write"]
 
-# Spreadsheets take a cell that begins with one of these for a formula, and run it.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets take a cell that begins with one of these for a formula, and run it; some also the wide forms.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def write(record: RecordView) -> bytes:
