@@ -1,24 +1,33 @@
-# The resolver as an image: built in one stage, run from another that holds nothing but Python and the packages.
-ARG PYTHON=3.11
+# The resolver as an image. One stage builds a virtual environment; the one that runs holds Python and that, nothing else.
+# What is installed is locked by hash (deploy/image), and the compiled files carry no times: one commit gives one set of
+# files. To hold the base still as well, name it by digest: --build-arg BASE=docker.io/library/python@sha256:…
+ARG BASE=docker.io/library/python:3.11-slim-bookworm
 
-FROM docker.io/library/python:${PYTHON}-slim-bookworm AS build
+FROM ${BASE} AS build
 WORKDIR /src
-RUN python -m venv /opt/venv
+COPY deploy/image deploy/image
+RUN python3 -m venv /build \
+ && /build/bin/pip install --no-cache-dir --require-hashes -r deploy/image/build.txt \
+ && python3 -m venv --without-pip /opt/venv \
+ && /build/bin/pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --only-binary :all: \
+      --require-hashes -r deploy/image/runtime.txt
+# From here on a change of the program rebuilds; the packages above stay in the build cache.
 COPY pyproject.toml README.md LICENSE ./
 COPY resolver resolver
 COPY templates templates
-RUN /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check . \
- && /opt/venv/bin/python -m compileall -q /opt/venv/lib
+RUN /build/bin/pip wheel --no-cache-dir --no-deps --no-build-isolation --wheel-dir /wheels . \
+ && /build/bin/pip --python /opt/venv/bin/python install --no-cache-dir --no-compile --no-deps --no-index /wheels/*.whl \
+ && /opt/venv/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/venv/lib
 
-FROM docker.io/library/python:${PYTHON}-slim-bookworm
+FROM ${BASE}
 LABEL org.opencontainers.image.title="handle-resolver" \
       org.opencontainers.image.description="HTTP proxy resolver for the Handle System" \
       org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     RESOLVER_HOST=0.0.0.0 RESOLVER_ADMIN_HOST=0.0.0.0
-# By number, so that an orchestrator can see that it is not root. The root file system may be read-only;
-# several workers need a /tmp that can be written.
+# By number, so that an orchestrator can see that it is not root. The root file system may be read-only; a /tmp that can
+# be written is needed by several workers, for their metrics, and by forms sent with files.
 USER 10001:10001
 EXPOSE 8000 8001
 STOPSIGNAL SIGTERM

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -38,6 +39,10 @@ ADMIN_SHUTDOWN_S = 1.0
 DRAIN_S = 1.0
 """Between closing the listener and closing connections: what the kernel had accepted still gets an answer."""
 
+_FIRST_PASSED = 3
+_PASSED_NAMES = {"the public listener": "public", "the admin listener": "admin"}
+"""What a socket unit calls each listener, by ``FileDescriptorName=``."""
+
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
     """Return a loop: uvloop's where there is one, it doubles the throughput."""
@@ -49,11 +54,14 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 
 
 def bind(host: str, port: int, what: str) -> socket.socket:
-    """Return a listening socket.
+    """Return a listening socket: the one that systemd has opened for it, else a new one.
 
     Raises:
-        SettingsError: the address cannot be had; the message says why.
+        SettingsError: the address cannot be had, or what systemd opened is of no use; the message says why.
     """
+    passed = _passed(what)
+    if passed is not None:
+        return passed
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -71,6 +79,33 @@ def bind(host: str, port: int, what: str) -> socket.socket:
         raise SettingsError(
             f"{what} cannot listen on {host}:{port}: {error.strerror}; choose another port, or stop who has it"
         ) from error
+    return listener
+
+
+def _passed(what: str) -> socket.socket | None:
+    """Return the listener that was opened before we were started (sd_listen_fds(3)), if there is one.
+
+    It outlives us: while we are started anew, connections wait in its queue.
+    """
+    # Only for the process it was meant for: what we start inherits these variables as well.
+    if os.environ.get("LISTEN_PID") != str(os.getpid()):
+        return None
+    names = os.environ.get("LISTEN_FDNAMES", "").split(":")
+    name = _PASSED_NAMES.get(what, "")
+    if name not in names:
+        return None
+    if names.count(name) > 1:
+        raise SettingsError(f"{what}: several sockets named {name} were passed; one can be served")
+    descriptor = _FIRST_PASSED + names.index(name)
+    try:
+        listener = socket.socket(fileno=descriptor)
+        listens = listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+    except OSError as error:
+        raise SettingsError(f"{what}: descriptor {descriptor}, passed as {name}: {error.strerror}") from error
+    if not listens or listener.family not in (socket.AF_INET, socket.AF_INET6):
+        raise SettingsError(f"{what}: the socket passed as {name} is no listening TCP socket")
+    os.set_inheritable(descriptor, False)
+    listener.setblocking(False)
     return listener
 
 
