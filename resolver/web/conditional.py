@@ -34,13 +34,13 @@ def unless_known(request: web.Request, response: web.Response, etag: str | None 
     if etag is None:
         etag = make_etag(response.body if isinstance(response.body, bytes) else b"")
     response.headers["ETag"] = etag
-    known = request.headers.get("If-None-Match", "")
-    tags = re.findall(r'(?:W/)?"[^"]*"|\*', known)
-    if request.method not in ("GET", "HEAD") or not any(tag == "*" or _same(tag, etag) for tag in tags):
+    if request.method not in ("GET", "HEAD") or not _is_known(request, etag):
         return response
     kept = {name: value for name, value in response.headers.items() if name.lower() in _KEPT}
     return web.Response(status=304, headers=kept)
 
 
-def _same(one: str, other: str) -> bool:
-    return one.removeprefix("W/") == other.removeprefix("W/")
+def _is_known(request: web.Request, etag: str) -> bool:
+    known = ", ".join(request.headers.getall("If-None-Match", []))
+    # Weak comparison: proxies that compress make tags weak, and the same answer is meant.
+    return known.strip() == "*" or etag.removeprefix("W/") in re.findall(r'"[^"]*"', known)

@@ -44,8 +44,9 @@ class Hosts:
         """Return the host for what stands in ``Host``, or the usual one."""
         if not self._named or not name:
             return self._usual
-        name = name.lower().rstrip(".")
-        without_port, colon, port = name.rpartition(":")
+        without_port, colon, port = name.lower().rpartition(":")
         if not colon or not port.isdigit():
-            without_port = name
-        return self._named.get(name) or self._named.get(without_port) or self._usual
+            without_port, colon, port = name.lower(), "", ""
+        without_port = without_port.rstrip(".")
+        with_port = f"{without_port}{colon}{port}"
+        return self._named.get(with_port) or self._named.get(without_port) or self._usual

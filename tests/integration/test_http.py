@@ -12,24 +12,10 @@ from resolver.demo.network import shipped_records
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.protocol.codes import ResponseCode
 from tests.integration.proxy import RunningProxy, run_proxy
-from tests.raw_http import RawResponse, exchange, write_request
+from tests.integration.visiting import ask, networks
+from tests.raw_http import exchange, write_request
 
 P = "20.500.12345"
-
-
-async def ask(
-    proxy: RunningProxy,
-    target: str,
-    method: str = "GET",
-    *,
-    headers: list[tuple[str, str]] | None = None,
-    body: str | None = None,
-) -> RawResponse:
-    """Send one request over a connection of its own."""
-    all_headers = [("Host", f"{proxy.host}:{proxy.port}"), *(headers or []), ("Connection", "close")]
-    return await exchange(
-        proxy.host, proxy.port, write_request(method, target, headers=all_headers, body=body)
-    )
 
 
 async def test_one_url_redirects(demo_proxy: RunningProxy) -> None:
@@ -295,21 +281,15 @@ async def test_requests_on_one_connection(demo_proxy: RunningProxy) -> None:
     assert re.findall(r"HTTP/1\.1 (\d+)", whole) == ["302", "404", "200"]
 
 
-async def test_proxy_headers_count_only_from_trusted_networks() -> None:
+async def test_proxy_headers_count_only_from_trustednetworks() -> None:
     """X-Forwarded-Proto and -Host shape our links if, and only if, the operator trusts who sends them."""
     headers = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "hdl.example.org")]
-    with run_proxy(shipped_records(), trusted_proxies=_networks("127.0.0.0/8")) as trusting:
+    with run_proxy(shipped_records(), trusted_proxies=networks("127.0.0.0/8")) as trusting:
         response = await ask(trusting, f"/{P}/old-name", headers=headers)
         assert response.header("Location") == f"https://hdl.example.org/{P}/abc"
     with run_proxy(shipped_records(), base_url="https://id.example.org") as fixed:
         response = await ask(fixed, f"/{P}/old-name", headers=headers)
         assert response.header("Location") == f"https://id.example.org/{P}/abc"
-
-
-def _networks(*texts: str) -> tuple[object, ...]:
-    import ipaddress
-
-    return tuple(map(ipaddress.ip_network, texts))
 
 
 async def test_an_old_record_stands_in() -> None:
@@ -358,15 +338,17 @@ async def test_a_change_is_seen_after_its_time() -> None:
 
 async def test_every_link_of_the_demo_works(demo_proxy: RunningProxy) -> None:
     """Each link that the demo prints answers as it says there."""
+    statuses = {
+        **dict.fromkeys(("does not exist", "full stop", "not registered", "closed"), 404),
+        "withdrawn": 410,
+        "switched off": 502,
+    }
     links = json.loads((shipped_records() / "links.json").read_text("utf-8"))
     for path, what in links:
         if "silent" in what:
             continue  # it takes as long as a silent service does; a scenario of its own
         response = await ask(demo_proxy, path)
-        expected = (
-            404 if any(word in what for word in ("does not exist", "not registered", "closed")) else None
-        )
-        expected = 502 if "switched off" in what else expected
+        expected = next((status for words, status in statuses.items() if words in what), None)
         assert response.status == expected or (expected is None and response.status < 400), (
             path,
             response.status,
