@@ -170,6 +170,11 @@ def demo(config: Path | None, records: Path | None, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the record as the API gives it.")
 @click.option("--trace", is_flag=True, help="Print who was asked on the way, and how long it took.")
 @click.option("--auth", is_flag=True, help="Ask the primary server.")
+@click.option("--cert", is_flag=True, help="Take only answers signed by the servers responsible.")
+@click.option("--server", metavar="ADDR:PORT", help="Ask this server, and nobody else.")
+@click.option(
+    "--all-sites", is_flag=True, help="Ask every site of the service, and show where they disagree."
+)
 @click.option(
     "--type", "types", multiple=True, metavar="TYPE", help="Only values of this type; may be repeated."
 )
@@ -185,14 +190,14 @@ def demo(config: Path | None, records: Path | None, **options: Any) -> None:
 def dig(config: Path | None, handle: str, **options: Any) -> None:
     """Resolve HANDLE and print its record.
 
-    The exit status is 0 if it was found, 1 if it does not exist, 2 if nobody could tell.
+    The exit status is 0 if it was found, 1 if it does not exist or sites disagree, 2 if nobody could tell.
     """
-    own = {name: options.pop(name) for name in ("as_json", "trace", "auth", "types", "indexes")}
+    from resolver.dig import Wishes, run_dig
+
+    wishes = Wishes(**{field.name: options.pop(field.name) for field in dataclasses.fields(Wishes)})
     settings = _read(config, options)
     logging.basicConfig(level="ERROR", format="%(message)s")
-    from resolver.dig import run_dig
-
-    sys.exit(_run(run_dig(settings, handle, **own)))
+    sys.exit(_run(run_dig(settings, handle, wishes)))
 
 
 @main.command("check-config")

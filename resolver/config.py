@@ -134,6 +134,13 @@ def _folder(value: Any) -> Path | None:
     return path
 
 
+def _path(value: Any) -> Path | None:
+    text = _text(value)
+    if "\0" in text:
+        raise ValueError("must be the name of a folder")
+    return Path(text) if text else None
+
+
 def _base_url(value: Any) -> str:
     text = _text(value).rstrip("/")
     if text and not re.fullmatch(r"https?://[A-Za-z0-9.\-_\[\]:]+(/[A-Za-z0-9.\-_~/]*)?", text):
@@ -256,6 +263,22 @@ class Settings:
         "How handle servers are asked, in order of preference.",
     )
     deadline: float = _setting(8.0, _seconds(0.1, 60), "Time for one lookup, retries included.")
+    local_info: Path | None = _setting(
+        None,
+        _file,
+        "A local_info.json of Handle.Net: prefixes answered by given sites, without the registry.",
+        "none",
+    )
+    gateway: Path | None = _setting(
+        None, _file, "A resolver_site.json of Handle.Net: a site that is asked for everything.", "none"
+    )
+    preferred_root: str = _setting(
+        "", _text, "A service handle of the registry, such as 0.GHR/86, whose sites are asked first.", "none"
+    )
+    state_dir: Path | None = _setting(
+        None, _path, "A folder in which fresh data of the registry are kept between starts.", "none"
+    )
+    refresh_registry: bool = _setting(True, _flag, "Whether the data of the registry are kept up to date.")
     redis: str = _setting(
         "", _redis_url, "Redis that workers and replicas share, such as redis://localhost:6379/0.", "none"
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import click
 
@@ -10,64 +12,164 @@ from resolver.answer.listing import ValueView, show_value
 from resolver.answer.record_json import error_json, record_json, write_json
 from resolver.answer.visible import visible_text
 from resolver.config import Settings
-from resolver.errors import HandleNotFoundError, InvalidHandleError, ResolverError
+from resolver.errors import HandleNotFoundError, InvalidHandleError, ResolverError, SettingsError
 from resolver.model.handle import Handle
-from resolver.model.record import select_values
+from resolver.model.record import HandleRecord, select_values
+from resolver.model.site import HashOption, Interface, Server, ServiceType, Site, Transport, encode_address
 from resolver.observe import Observer
 from resolver.protocol.codes import ResponseCode
+from resolver.protocol.envelope import HIGHEST_VERSION
 from resolver.resolution.assembly import assemble
-from resolver.resolution.driver import Trace
+from resolver.resolution.service import Resolver
+from resolver.resolution.trace import Trace, TraceEntry
 from resolver.web.identifiers import strip_labels
 
-__all__ = ["run_dig"]
+__all__ = ["Wishes", "run_dig"]
 
 FOUND, NOT_FOUND, FAILED = 0, 1, 2
+DEFAULT_PORT = 2641
 
 
-async def run_dig(
-    settings: Settings,
-    text: str,
-    *,
-    as_json: bool,
-    trace: bool,
-    auth: bool,
-    types: Sequence[str],
-    indexes: Sequence[int],
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What to ask for, and how to show it."""
+
+    as_json: bool = False
+    trace: bool = False
+    auth: bool = False
+    cert: bool = False
+    all_sites: bool = False
+    server: str | None = None
+    """``ADDRESS:PORT`` of the only server to ask."""
+    types: Sequence[str] = ()
+    indexes: Sequence[int] = ()
+
+
+async def run_dig(settings: Settings, text: str, wishes: Wishes) -> int:
     """Resolve a handle, print what was found, and return the exit status.
 
     Raises:
-        SettingsError: a file that a setting names cannot be used.
+        SettingsError: a setting, or a file that one names, cannot be used.
     """
+    only = _site_at(wishes.server) if wishes.server else None
     assembly = assemble(settings, Observer())
-    noted = Trace() if trace else None
-    assembly.start()
+    trace = Trace() if wishes.trace else None
     try:
         handle = Handle.parse(strip_labels(text).lstrip("/"))
-        resolved = await assembly.resolver.resolve(handle, authoritative=auth, trace=noted)
+        if wishes.all_sites:
+            return await _ask_all_sites(assembly.resolver, handle, wishes, trace)
+        record, answered_by = await _ask(assembly.resolver, handle, only, wishes, trace)
     except HandleNotFoundError as error:
-        return _fail(error, NOT_FOUND, ResponseCode.HANDLE_NOT_FOUND, text, as_json=as_json)
+        return _fail(error, NOT_FOUND, ResponseCode.HANDLE_NOT_FOUND, text, wishes)
     except InvalidHandleError as error:
-        return _fail(error, FAILED, ResponseCode.INVALID_HANDLE, text, as_json=as_json)
+        return _fail(error, FAILED, ResponseCode.INVALID_HANDLE, text, wishes)
     except ResolverError as error:
-        return _fail(error, FAILED, ResponseCode.ERROR, text, as_json=as_json)
+        return _fail(error, FAILED, ResponseCode.ERROR, text, wishes)
     finally:
         await assembly.close()
-        for entry in noted.entries if noted else ():
-            click.echo(
-                f"{entry.at_s * 1000:8.1f} ms  {'  ' * entry.depth}{visible_text(entry.handle)}: {entry.text}",
-                err=True,
-            )
-    values = select_values(resolved.record.values, types, indexes)
-    if as_json:
+        for entry in trace.entries if trace else ():
+            click.echo(_trace_line(entry), err=True)
+    _print_record(handle, record, answered_by, wishes)
+    return FOUND
+
+
+async def _ask(
+    resolver: Resolver, handle: Handle, only: Site | None, wishes: Wishes, trace: Trace | None
+) -> tuple[HandleRecord, str]:
+    if only is not None:
+        answer = await resolver.ask_site(handle, only, certified=wishes.cert, trace=trace)
+        return answer.record, answer.answered_by
+    resolved = await resolver.resolve(handle, authoritative=wishes.auth, certified=wishes.cert, trace=trace)
+    return resolved.record, resolved.answered_by
+
+
+def _site_at(where: str) -> Site:
+    host, colon, port = where.rpartition(":")
+    if not colon or host.endswith(":"):
+        host, port = where, str(DEFAULT_PORT)
+    try:
+        address, number = ipaddress.ip_address(host.strip("[]")), int(port)
+    except ValueError as error:
+        raise SettingsError(
+            f"--server={where!r}: must be ADDRESS:PORT with a numeric address, such as 192.0.2.1:2641"
+        ) from error
+    interfaces = tuple(
+        Interface(ServiceType.QUERY, transport, number) for transport in (Transport.UDP, Transport.TCP)
+    )
+    return Site(
+        format_version=1,
+        protocol_version=HIGHEST_VERSION,
+        serial_number=1,
+        primary=True,
+        multi_primary=False,
+        hash_option=HashOption.BY_HANDLE,
+        hash_filter="",
+        attributes=(),
+        servers=(Server(1, encode_address(address), b"", interfaces),),
+    )
+
+
+# --- every site ------------------------------------------------------------------------------------------
+
+
+async def _ask_all_sites(resolver: Resolver, handle: Handle, wishes: Wishes, trace: Trace | None) -> int:
+    """Ask each site of the service, and tell where they disagree: status 1 if they do, or do not know it."""
+    sites = await resolver.locate(handle, trace=trace)
+    answers: list[tuple[str, HandleRecord | None]] = []
+    for number, site in enumerate(sites, 1):
+        name = site.description or f"site {number}"
+        kind = "primary" if site.primary else "mirror"
+        try:
+            answer = await resolver.ask_site(handle, site, certified=wishes.cert, trace=trace)
+        except HandleNotFoundError:
+            answers.append((name, None))
+            click.echo(f"{name} ({kind}): does not know the handle")
+        except ResolverError as error:
+            click.echo(f"{name} ({kind}): {visible_text(str(error))}")
+        else:
+            answers.append((name, answer.record))
+            click.echo(f"{name} ({kind}): {len(answer.record.values)} values, by {answer.answered_by}")
+    if not answers:
+        return FAILED
+    for name, record in answers[1:]:
+        _print_differences(answers[0], (name, record))
+    known = [record for _, record in answers if record is not None]
+    agree = len({_comparable(record) for _, record in answers}) == 1
+    if agree and known:
+        click.echo("All sites that answer agree.")
+        _print_record(handle, known[0], f"{len(answers)} sites", wishes)
+    return FOUND if agree and known else NOT_FOUND
+
+
+def _comparable(record: HandleRecord | None) -> frozenset[object]:
+    return frozenset((None,)) if record is None else frozenset(record.values)
+
+
+def _print_differences(
+    reference: tuple[str, HandleRecord | None], other: tuple[str, HandleRecord | None]
+) -> None:
+    (first, one), (second, two) = reference, other
+    values = {name: set(record.values) if record else set() for name, record in ((first, one), (second, two))}
+    for name, missing_at in ((first, second), (second, first)):
+        for value in sorted(values[name] - values[missing_at], key=lambda value: value.index):
+            click.echo(f"only at {name}, not at {missing_at}: value {value.index} {visible_text(value.type)}")
+
+
+# --- printing --------------------------------------------------------------------------------------------
+
+
+def _print_record(handle: Handle, record: HandleRecord, answered_by: str, wishes: Wishes) -> None:
+    values = select_values(record.values, tuple(wishes.types), tuple(wishes.indexes))
+    if wishes.as_json:
         click.echo(write_json(record_json(handle.text, values), pretty=True))
-        return FOUND
-    click.echo(f"{visible_text(handle.text)}, answered by {resolved.answered_by}")
+        return
+    signed = ", every answer on the way signed" if wishes.cert else ""
+    click.echo(f"{visible_text(handle.text)}, answered by {answered_by}{signed}")
     for value in values:
         _print(show_value(value))
     if not values:
-        click.echo("no values" if not (types or indexes) else "no values of the kind asked for")
-    return FOUND
+        filtered = wishes.types or wishes.indexes
+        click.echo("no values of the kind asked for" if filtered else "no values")
 
 
 def _print(value: ValueView) -> None:
@@ -78,8 +180,19 @@ def _print(value: ValueView) -> None:
         click.echo(f"{head if number == 0 else ' ' * len(head)}  {line}")
 
 
-def _fail(error: ResolverError, status: int, code: ResponseCode, text: str, *, as_json: bool) -> int:
-    if as_json:
+def _trace_line(entry: TraceEntry) -> str:
+    """Return one line: when, how long, what for, whom at which site, how much, and what came back."""
+    asked = f"{visible_text(entry.handle)}  "
+    whom = f"{entry.server} " if entry.server else ""
+    site = f"({visible_text(entry.site)}) " if entry.site else ""
+    octets = f"{entry.received} octets, " if entry.received else ""
+    took = f"{entry.elapsed_s * 1000:7.1f} ms" if entry.server else " " * 10
+    outcome = visible_text(entry.outcome)
+    return f"{entry.began_s * 1000:8.1f} ms {took}  {'  ' * entry.depth}{asked}{whom}{site}{octets}{outcome}"
+
+
+def _fail(error: ResolverError, status: int, code: ResponseCode, text: str, wishes: Wishes) -> int:
+    if wishes.as_json:
         click.echo(write_json(error_json(code, str(error), text), pretty=True))
     else:
         click.echo(visible_text(str(error)), err=True)

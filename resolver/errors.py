@@ -143,6 +143,11 @@ class NoServerAnsweredError(UpstreamError):
         """Whether nobody was asked because too many questions were under way already."""
         return self._every(CrowdedError)
 
+    @property
+    def unsigned(self) -> bool:
+        """Whether an answer came and was refused for its signature."""
+        return any(isinstance(error, SignatureError) for _, error in self.attempts)
+
     def _every(self, kind: type[UpstreamError]) -> bool:
         return bool(self.attempts) and all(isinstance(error, kind) for _, error in self.attempts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +11,23 @@ from resolver.cache.memory import MemoryCache
 from resolver.cache.redis import RedisTier
 from resolver.cache.tiers import TieredCache
 from resolver.config import Settings
+from resolver.errors import InvalidHandleError, SettingsError
+from resolver.model.handle import Handle
 from resolver.observe import Observer
 from resolver.resolution.bootstrap import Registry, load_bootstrap_file, load_shipped_registry
 from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
+from resolver.resolution.local_info import load_gateway, load_local_info
+from resolver.resolution.registry_keeper import RegistryKeeper
+from resolver.resolution.saved_registry import SavedRegistry, load_saved_registry
 from resolver.resolution.service import Lifetimes, Resolver
 from resolver.tasks import Background
 from resolver.transport.address_policy import AddressPolicy
 from resolver.transport.network import Network
 
 __all__ = ["Assembly", "assemble"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +39,13 @@ class Assembly:
     background: Background
     redis: RedisTier | None
     network: Network
+    keeper: RegistryKeeper | None
 
     def start(self) -> None:
         """Begin what runs in the background; needs a running event loop."""
         self.cache.start()
+        if self.keeper is not None:
+            self.keeper.start()
 
     async def close(self) -> None:
         """End what runs in the background and give connections back."""
@@ -61,8 +72,10 @@ def assemble(
     Raises:
         SettingsError: the bootstrap file or the Redis URL cannot be used.
     """
-    if registry is None:
-        registry = load_bootstrap_file(settings.bootstrap) if settings.bootstrap else load_shipped_registry()
+    base = registry or _load_registry(settings)
+    saved = _load_saved(settings, base)
+    services = load_local_info(settings.local_info) if settings.local_info else {}
+    gateway = load_gateway(settings.gateway) if settings.gateway else ()
     background = Background()
     redis = RedisTier(settings.redis, observer=observer) if settings.redis else None
     cache = TieredCache(
@@ -75,10 +88,14 @@ def assemble(
     )
     network = Network(AddressPolicy(settings.allow_private_addresses), observer=observer)
     driver = Driver(
-        Directory(registry.sites), network, background, transports=settings.transports, clock=clock
+        Directory(saved.registry.sites, services, gateway),
+        network,
+        background,
+        transports=settings.transports,
+        clock=clock,
     )
     resolver = Resolver(
-        registry,
+        saved.registry,
         driver,
         cache,
         background,
@@ -92,4 +109,34 @@ def assemble(
         clock=clock,
         observer=observer,
     )
-    return Assembly(resolver, cache, background, redis, network)
+    keeper = None
+    if settings.refresh_registry:
+        keeper = RegistryKeeper(
+            resolver,
+            base,
+            fetched_at=saved.fetched_at,
+            folder=settings.state_dir,
+            background=background,
+            clock=clock,
+        )
+    return Assembly(resolver, cache, background, redis, network, keeper)
+
+
+def _load_registry(settings: Settings) -> Registry:
+    try:
+        preferred = Handle.parse(settings.preferred_root) if settings.preferred_root else None
+    except InvalidHandleError as error:
+        raise SettingsError(f"preferred-root={settings.preferred_root!r}: {error}") from error
+    if settings.bootstrap:
+        return load_bootstrap_file(settings.bootstrap, preferred)
+    return load_shipped_registry(preferred)
+
+
+def _load_saved(settings: Settings, base: Registry) -> SavedRegistry:
+    """Return what was saved, or the base; a damaged file is as good as none, since the base is there."""
+    try:
+        saved = load_saved_registry(settings.state_dir, base) if settings.state_dir else None
+    except SettingsError as error:
+        logger.warning("saved data of the registry are left aside: %s", error)
+        saved = None
+    return saved or SavedRegistry(base, 0.0)

@@ -29,7 +29,13 @@ from resolver.resolution.directory import Directory
 from resolver.resolution.lookup import ORDINARY, sites_of
 from resolver.resolution.steps import Conversation, Fetch, Fetched, Question
 
-__all__ = ["Registry", "load_bootstrap_file", "load_shipped_registry", "registry_from_records"]
+__all__ = [
+    "Registry",
+    "load_bootstrap_file",
+    "load_shipped_registry",
+    "read_bootstrap_file",
+    "registry_from_records",
+]
 
 MAX_FILE_OCTETS = 16 * 1024 * 1024
 _FORMAT = "handle-resolver/registry/1"
@@ -47,10 +53,16 @@ class Registry:
     """What holds for all prefixes."""
     records: Mapping[str, HandleRecord]
     """The records it was built from, by folded handle."""
+    preferred_service: Handle | None = None
+    """The service handle whose sites are asked in place of all others, if it names any."""
 
 
-def registry_from_records(records: Sequence[HandleRecord]) -> Registry:
+def registry_from_records(records: Sequence[HandleRecord], preferred: Handle | None = None) -> Registry:
     """Build the registry from its root record, the trust root and the service handles.
+
+    Args:
+        records: those of ``0.NA/0.NA``, ``0.0/0.0`` and the service handles that they name.
+        preferred: a service handle among them whose sites are asked in place of all others.
 
     Raises:
         SettingsError: no root record, or one from which no site can be reached.
@@ -59,12 +71,19 @@ def registry_from_records(records: Sequence[HandleRecord]) -> Registry:
     root = by_handle.get(ROOT_HANDLE)
     if root is None:
         raise SettingsError(f"the bootstrap data has no record {ROOT_HANDLE}")
-    question = Question(Handle(ROOT_HANDLE))
-    sites = _drive_offline(sites_of(root, ORDINARY, Directory(()), question), by_handle)
+    sites = _sites(by_handle.get(fold_ascii(preferred.text)), by_handle) if preferred else ()
+    sites = sites or _sites(root, by_handle)
     if not sites:
         raise SettingsError(f"the bootstrap data names no site of the registry in {ROOT_HANDLE}")
     trust_root = by_handle.get(TRUST_ROOT_HANDLE, HandleRecord(TRUST_ROOT_HANDLE, ()))
-    return Registry(sites, tuple(_keys_in(trust_root)), namespace_of(root.values), by_handle)
+    return Registry(sites, tuple(_keys_in(trust_root)), namespace_of(root.values), by_handle, preferred)
+
+
+def _sites(record: HandleRecord | None, records: Mapping[str, HandleRecord]) -> tuple[Site, ...]:
+    if record is None:
+        return ()
+    question = Question(Handle(record.handle))
+    return _drive_offline(sites_of(record, ORDINARY, Directory(()), question), records)
 
 
 def _drive_offline(
@@ -94,8 +113,17 @@ def _keys_in(record: HandleRecord) -> Iterator[PublicKey]:
 # --- the file of Handle.Net clients ----------------------------------------------------------------------
 
 
-def load_bootstrap_file(path: Path) -> Registry:
+def load_bootstrap_file(path: Path, preferred: Handle | None = None) -> Registry:
     """Read a ``bootstrap_handles`` file: ``{"lastUpdate": ms, "handles": {"0.NA/0.NA": {…}, …}}``.
+
+    Raises:
+        SettingsError: the file cannot be read or used; the message says why.
+    """
+    return read_bootstrap_file(path, preferred)[0]
+
+
+def read_bootstrap_file(path: Path, preferred: Handle | None = None) -> tuple[Registry, Mapping[str, Any]]:
+    """Read a ``bootstrap_handles`` file; return its registry, and all of its members.
 
     Raises:
         SettingsError: the file cannot be read or used; the message says why.
@@ -116,7 +144,7 @@ def load_bootstrap_file(path: Path) -> Registry:
         case _:
             raise SettingsError(f'bootstrap file {path} has no member "handles"')
     try:
-        return registry_from_records([record_from_json(record) for record in listed])
+        return registry_from_records([record_from_json(record) for record in listed], preferred), content
     except (MessageFormatError, SettingsError) as error:
         raise SettingsError(f"bootstrap file {path}: {error}") from error
 
@@ -124,7 +152,7 @@ def load_bootstrap_file(path: Path) -> Registry:
 # --- the data that the package ships ---------------------------------------------------------------------
 
 
-def load_shipped_registry() -> Registry:
+def load_shipped_registry(preferred: Handle | None = None) -> Registry:
     """Read the registry data that comes with the package.
 
     Raises:
@@ -136,7 +164,8 @@ def load_shipped_registry() -> Registry:
         if content["format"] != _FORMAT:
             raise SettingsError(f"the registry data of this installation is of format {content['format']!r}")
         keys = {name: encode_public_key(key_from_json(jwk)) for name, jwk in content["keys"].items()}
-        return registry_from_records([_shipped_record(record, keys) for record in content["records"]])
+        records = [_shipped_record(record, keys) for record in content["records"]]
+        return registry_from_records(records, preferred)
     except (OSError, KeyError, tomllib.TOMLDecodeError, MessageFormatError) as error:
         raise SettingsError(f"the registry data of this installation is damaged: {error!r}") from error
 

@@ -24,7 +24,7 @@ from resolver.errors import (
 from resolver.model.site import Site, Transport
 from resolver.protocol.bodies import ResolutionRequest
 from resolver.protocol.codes import OpCode, OpFlag
-from resolver.protocol.envelope import HIGHEST_VERSION, Envelope
+from resolver.protocol.envelope import ENVELOPE_SIZE, HIGHEST_VERSION, Envelope
 from resolver.protocol.keys import decode_public_key
 from resolver.protocol.matching import check_answer
 from resolver.protocol.message import Header, Message, decode_message, encode_message
@@ -34,7 +34,6 @@ from resolver.resolution.health import HealthTable
 from resolver.resolution.lookup import RECURSION_LIMIT
 from resolver.resolution.selection import names_needed, plan_candidates
 from resolver.resolution.steps import (
-    Answer,
     Ask,
     Candidate,
     Conversation,
@@ -43,15 +42,17 @@ from resolver.resolution.steps import (
     Fetch,
     Fetched,
     Heard,
+    Outcome,
     Plan,
     Question,
     Quiet,
 )
+from resolver.resolution.trace import Trace
 from resolver.tasks import Background
 from resolver.transport.names import Names
 from resolver.transport.network import Network
 
-__all__ = ["MAX_EXCHANGES", "Budget", "Driver", "Trace", "TraceEntry"]
+__all__ = ["MAX_EXCHANGES", "Budget", "Driver"]
 
 MAX_EXCHANGES = 40
 """Questions that one visitor's request may cause, whatever records refer to; nothing refills it."""
@@ -72,30 +73,6 @@ _DEFAULT_FLAGS = OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY
 class _Shared:
     exchanges_left: int = MAX_EXCHANGES
     refusals: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TraceEntry:
-    """One thing that happened on the way to an answer."""
-
-    at_s: float
-    """Seconds since the lookup began."""
-    depth: int
-    """0 for the handle itself, more for what was needed to find its service."""
-    handle: str
-    text: str
-
-
-@dataclass(slots=True)
-class Trace:
-    """What happened on the way to an answer, for whoever asks how a handle is resolved."""
-
-    entries: list[TraceEntry] = field(default_factory=list)
-    _began: float = field(default_factory=time.perf_counter)
-
-    def note(self, depth: int, handle: str, text: str) -> None:
-        """Add an entry."""
-        self.entries.append(TraceEntry(time.perf_counter() - self._began, depth, handle, text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +169,8 @@ class Driver:
         self._clock = clock
 
     async def drive(
-        self, conversation: Conversation[Answer], budget: Budget, infrastructure: Infrastructure
-    ) -> Answer:
+        self, conversation: Conversation[Outcome], budget: Budget, infrastructure: Infrastructure
+    ) -> Outcome:
         """Act on each step of ``conversation`` until it ends, and return how it ended.
 
         Raises:
@@ -226,8 +203,8 @@ class Driver:
                     case _:
                         event = await self._next_event(asked, None)
         except StopIteration as end:
-            answer: Answer = end.value
-            return answer
+            outcome: Outcome = end.value
+            return outcome
         finally:
             # Probes go on until they know; they end by their own time-outs.
             for task in asked - probes:
@@ -261,7 +238,7 @@ class Driver:
     async def _exchange(self, candidate: Candidate, question: Question, budget: Budget) -> Heard | Failed:
         """Ask one server; how it ends is a value, so that several may be asked side by side."""
         started = time.monotonic()
-        handle = question.handle.text
+        began_s = budget.trace.now_s if budget.trace is not None else 0.0
         try:
             budget.spend()
         except UpstreamError as error:
@@ -271,8 +248,7 @@ class Driver:
         except UpstreamError as error:
             if not isinstance(error, _NOBODYS_FAULT):
                 self.health.failed(candidate, time.monotonic())
-            if budget.trace is not None:
-                budget.trace.note(budget.depth, handle, f"{candidate} failed: {error}")
+            _note(budget, candidate, question, began_s, str(error), succeeded=False)
             return Failed(candidate, error)
         except asyncio.CancelledError:
             # Somebody else was faster. If this one had its time, remember that it was not.
@@ -284,10 +260,7 @@ class Driver:
         self.health.answered(candidate, elapsed_s, authoritative_at=now if question.authoritative else None)
         if _is_newer(message.header.site_serial, candidate.site.serial_number):
             self.on_outdated(candidate.site, question)
-        if budget.trace is not None:
-            budget.trace.note(
-                budget.depth, handle, f"{candidate} answered {message.code.name} in {elapsed_s * 1000:.1f} ms"
-            )
+        _note(budget, candidate, question, began_s, message.code.name, received=_size(message))
         return Heard(candidate, message)
 
     async def _ask(self, candidate: Candidate, question: Question) -> Message:
@@ -349,3 +322,30 @@ def _is_newer(serial: int, known: int) -> bool:
 
 def _signed(serial: int) -> int:
     return serial - 0x1_0000 if serial & 0x8000 else serial
+
+
+def _note(
+    budget: Budget,
+    candidate: Candidate,
+    question: Question,
+    began_s: float,
+    outcome: str,
+    *,
+    received: int = 0,
+    succeeded: bool = True,
+) -> None:
+    if budget.trace is not None:
+        budget.trace.note(
+            budget.depth,
+            question.handle.text,
+            outcome,
+            began_s=began_s,
+            server=str(candidate),
+            site=candidate.site.description,
+            received=received,
+            succeeded=succeeded,
+        )
+
+
+def _size(message: Message) -> int:
+    return ENVELOPE_SIZE + message.envelope.message_length

@@ -49,7 +49,15 @@ from resolver.resolution.steps import (
     Quiet,
 )
 
-__all__ = ["MAX_REFERRALS", "MAX_SERVICE_HANDLES", "ORDINARY", "RECURSION_LIMIT", "look_up", "sites_of"]
+__all__ = [
+    "MAX_REFERRALS",
+    "MAX_SERVICE_HANDLES",
+    "ORDINARY",
+    "RECURSION_LIMIT",
+    "locate",
+    "look_up",
+    "sites_of",
+]
 
 RECURSION_LIMIT = 40
 """Lookups within lookups, counted in the header of each request; what deployed clients allow."""
@@ -126,6 +134,23 @@ def look_up(question: Question, directory: Directory) -> Conversation[Answer]:
             raise
         answer = yield from _ask_service(newer, question, directory)
     return replace(answer, prefix_values=prefix_record)
+
+
+def locate(question: Question, directory: Directory) -> Conversation[tuple[Site, ...]]:
+    """Return the sites that are responsible for a handle, without asking them.
+
+    Raises:
+        ServiceNotFoundError: nobody is responsible.
+        UpstreamError: no server could be asked who is.
+    """
+    known = directory.sites_for(question.handle)
+    if known:
+        return known
+    prefix_record, _ = yield from _prefix_record(question, authoritative=question.authoritative)
+    sites = yield from sites_of(prefix_record, ORDINARY, directory, question)
+    if not sites:
+        raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "its record names no site")
+    return sites
 
 
 def _prefix_record(question: Question, *, authoritative: bool) -> Conversation[tuple[HandleRecord, bool]]:

@@ -36,9 +36,11 @@ from resolver.model.site import Site
 from resolver.observe import Observer
 from resolver.protocol.namespaces import namespace_of
 from resolver.resolution.bootstrap import Registry
-from resolver.resolution.driver import Budget, Driver, Trace
-from resolver.resolution.lookup import look_up
-from resolver.resolution.steps import Answer, Fetch, Fetched, Question
+from resolver.resolution.directory import Directory
+from resolver.resolution.driver import Budget, Driver
+from resolver.resolution.lookup import locate, look_up
+from resolver.resolution.steps import Answer, Conversation, Fetch, Fetched, Outcome, Question
+from resolver.resolution.trace import Trace
 from resolver.tasks import Background
 
 __all__ = ["Lifetimes", "Resolved", "Resolver"]
@@ -189,6 +191,36 @@ class Resolver:
             return self._stale(handle, cached.entry, "error")
         return await self._resolve_expired(handle, cached.entry)
 
+    async def locate(self, handle: Handle, *, trace: Trace | None = None) -> tuple[Site, ...]:
+        """Return the sites of the service that is responsible for ``handle``, without asking them.
+
+        Raises:
+            ServiceNotFoundError: nobody is responsible.
+            UpstreamError: no server could be asked who is.
+        """
+        budget = self._budget(f"locate {handle.cache_key}", trace)
+        return await self._converse(locate(Question(handle), self._driver.directory), budget)
+
+    async def ask_site(
+        self, handle: Handle, site: Site, *, certified: bool = False, trace: Trace | None = None
+    ) -> Answer:
+        """Ask one site, and nobody else, for a handle; nothing is remembered.
+
+        Raises:
+            HandleNotFoundError: the site does not know it.
+            UpstreamError: the site gave no answer.
+        """
+        only = Directory(self.registry.sites, gateway=(site,))
+        budget = self._budget(f"ask {handle.cache_key}", trace)
+        return await self._converse(look_up(Question(handle, certified=certified), only), budget)
+
+    async def _converse(self, conversation: Conversation[Outcome], budget: Budget) -> Outcome:
+        try:
+            async with asyncio.timeout_at(budget.ends_at):
+                return await self._driver.drive(conversation, budget, self._infrastructure)
+        except TimeoutError as error:
+            raise LookupTimeoutError(f"no answer within {self._deadline_s:g} s") from error
+
     def _budget(self, key: str, trace: Trace | None = None) -> Budget:
         return Budget.start(self._deadline_s, trace, key=key)
 
@@ -296,12 +328,8 @@ class Resolver:
         return budget.refusals == refusals and not isinstance(error, LookupTimeoutError)
 
     async def _look_up(self, question: Question, budget: Budget) -> Entry:
-        conversation = look_up(question, self._driver.directory)
         try:
-            async with asyncio.timeout_at(budget.ends_at):
-                answer = await self._driver.drive(conversation, budget, self._infrastructure)
-        except TimeoutError as error:
-            raise LookupTimeoutError(f"no answer within {self._deadline_s:g} s") from error
+            answer = await self._converse(look_up(question, self._driver.directory), budget)
         except ServiceNotFoundError as error:
             return Absence(self._clock(), self._lifetimes.prefix_absence, error.prefix, error.reason)
         except HandleNotFoundError:

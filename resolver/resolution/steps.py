@@ -29,6 +29,7 @@ __all__ = [
     "Fetched",
     "Heard",
     "Listen",
+    "Outcome",
     "Plan",
     "Question",
     "Quiet",

@@ -14,6 +14,7 @@ from resolver.web.identifiers import citation_url, encode_handle
 from resolver.web.lookups import Lookups
 from resolver.web.parse import HandleQuery
 from resolver.web.render import Caching, Renderer
+from resolver.web.verification import verdict_json
 from resolver.web.visit import Visit
 
 __all__ = ["Api"]
@@ -42,6 +43,9 @@ class Api:
             more["stale"] = True
         if resolved.namespace is not None and resolved.namespace.is_inactive:
             more["namespaceStatus"] = resolved.namespace.status
+        if query.wants_report:
+            verdict = await self._lookups.judge(resolved.record)
+            more["verification"] = verdict_json(verdict, resolved.answered_by)
         expires_at = None if query.authoritative else resolved.expires_at
         text = query.handle.text
         response = self._renderer.json(

@@ -63,7 +63,7 @@ def _build_host(
         clock=clock,
     )
     renderer.compile_all()
-    lookups = Lookups(resolver, prefixes=own.prefixes, retry_auth=own.retry_auth)
+    lookups = Lookups(resolver, prefixes=own.prefixes, retry_auth=own.retry_auth, clock=clock)
     finder = Finder(lookups, max_age_s=max_age_s, clock=clock)
     return Host(
         lookups=lookups,

@@ -7,7 +7,8 @@ a response.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -38,6 +39,9 @@ __all__ = ["HandlePages", "Policy"]
 
 _REDIRECTING = (Action.REDIRECT, Action.METADATA)
 _OLD_STATUSES = (301, 302)
+_MEDIA_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]{1,127}/[a-z0-9!#$&^_.+-]{1,127}")
+MAX_OFFERED_TYPES = 20
+"""Media types that are named to a program that got none of those it accepts; a header has to hold them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,7 @@ class HandlePages:
         followed = await self._finder.follow(query)
         if followed.chain and redirecting and visit.changes_nothing:
             caching = self._finder.caching(query, followed)
-            return self._renderer.redirect(301, self._own_url(visit, followed.handle), caching)
+            return self._renderer.redirect(301, self.own_url(visit, followed.handle), caching)
         if redirecting and not query.preferences.is_filtered:
             listed = find_listed(followed.handle, self._policy.tombstones)
             tombstone = tombstone_of(followed.resolved.record, listed, self._policy.schemes)
@@ -107,13 +111,14 @@ class HandlePages:
             case Redirect():
                 return self._redirect(visit, query, found, answer)
             case PlaceList(places):
-                caching = found.caching.varying("Accept")
-                if visit.parameters.first("format") == "json" or prefers_json(visit.requester):
+                named = visit.parameters.first("format")
+                caching = found.caching if named is not None else found.caching.varying("Accept")
+                if named == "json" or (named is None and prefers_json(visit.requester)):
                     shown = places_json(found.handle.text, places)
                     return self._renderer.json(shown, caching, pretty=query.pretty)
                 return self._renderer.octets(places_xml(places), "text/xml;charset=UTF-8", caching)
             case NotAcceptable(offered, looked_at):
-                raise NotAcceptableError(offered, looked_at)
+                raise NotAcceptableError(_well_formed(offered), looked_at)
             case Listing(values) | JsonRecord(values):
                 visit.endpoint = "values"
                 return self._record_page.show(visit, query, found, values, {"Link": self._link_header(found)})
@@ -128,7 +133,7 @@ class HandlePages:
         if choice is not None:
             caching = caching.varying(*sorted(choice.looked_at), personal=choice.is_personal)
             if choice.unmet_types:
-                headers["X-Conneg-Fallback"] = ", ".join(choice.unmet_types)
+                headers["X-Conneg-Fallback"] = ", ".join(_well_formed(choice.unmet_types))
         if query.preferences.redirection_headers:
             status = 200
         return self._renderer.redirect(status, answer.target.uri, caching, headers=headers, metas=added.metas)
@@ -177,10 +182,16 @@ class HandlePages:
         signs = signposts(self._renderer.root, encode_handle(found.handle.text))
         return write_links((*stated, *signs), citation_url(found.handle.text))
 
-    def _own_url(self, visit: Visit, handle: Handle) -> str:
+    def own_url(self, visit: Visit, handle: Handle) -> str:
+        """Return the address of another handle here, with the parameters of the visit."""
         origin = visit.origin
         query = f"?{_header_safe(visit.query_text)}" if visit.query_text else ""
         return f"{self._renderer.base_url(origin.scheme, origin.host)}/{encode_handle(handle.text)}{query}"
+
+
+def _well_formed(media_types: Sequence[str]) -> list[str]:
+    """Leave out what is no media type: records may hold anything there, line breaks too."""
+    return [text for text in media_types if _MEDIA_TYPE.fullmatch(text)][:MAX_OFFERED_TYPES]
 
 
 def _header_safe(query_text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -17,10 +18,10 @@ from resolver.errors import HandleNotFoundError, ResolverError
 from resolver.model.handle import Handle
 from resolver.protocol.codes import ResponseCode
 from resolver.telemetry import Metrics
+from resolver.web.conditional import unless_known
 from resolver.web.contact import find_contact
 from resolver.web.draining import Draining
 from resolver.web.hosts import Host, Hosts
-from resolver.web.identifiers import encode_handle
 from resolver.web.parse import (
     ApiRoute,
     BadRequestError,
@@ -61,6 +62,9 @@ _PREFLIGHT = {
     "Access-Control-Max-Age": "86400",
     "Cache-Control": "public, max-age=86400",
 }
+
+# Read before the target is, since even one that cannot be read is explained to a script in JSON.
+_BELOW_API = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*)?/api(?:[/?#]|$)")
 
 STATIC_MAX_AGE_S = 86_400
 PAGE_MAX_AGE_S = 300
@@ -129,10 +133,10 @@ class Handlers:
         if request.method == "OPTIONS":
             visit.endpoint = "static"
             return host.renderer.empty(204, _PREFLIGHT)
-        path, visit.query_text = split_target(request.raw_path)
-        visit.for_scripts = path.startswith("/api")
+        visit.for_scripts = _BELOW_API.match(request.raw_path) is not None
         if visit.for_scripts:
             visit.endpoint = "api"
+        path, visit.query_text = split_target(request.raw_path)
         if request.method not in METHODS:
             raise BadRequestError(f"method {request.method} is not for resolving", status=405)
         own_hosts = _own_hosts(visit, host)
@@ -157,7 +161,7 @@ class Handlers:
                 return await host.linksets.answer(visit, query)
             case UnknownApiRoute(unknown):
                 message = f"there is no {unknown} here; records are below /api/handles/"
-                return host.renderer.json(error_json(ResponseCode.ERROR, message), _NO_STORE, status=404)
+                raise BadRequestError(message, status=404, code=ResponseCode.ERROR)
             case FormRoute():
                 visit.endpoint = "form"
                 return self._page(host, "form.html", asked=visit.parameters.first("hdl") or "")
@@ -185,12 +189,10 @@ class Handlers:
         if file is None:
             raise BadRequestError("there is no such file", status=404, code=ResponseCode.HANDLE_NOT_FOUND)
         now = self._clock()
-        headers = {**Caching(now + STATIC_MAX_AGE_S, STATIC_MAX_AGE_S).headers(now), "ETag": file.etag}
-        if request.headers.get("If-None-Match") == file.etag:
-            return host.renderer.empty(304, headers)
+        headers = Caching(now + STATIC_MAX_AGE_S, STATIC_MAX_AGE_S).headers(now)
         response = host.renderer.empty(200, {**headers, "Content-Type": file.content_type})
         response.body = file.content
-        return response
+        return unless_known(request, response, file.etag)
 
     # --- no answer ---------------------------------------------------------------------------------------
 
@@ -200,9 +202,7 @@ class Handlers:
         if self._forgive != "off" and visit.asked and not visit.for_scripts:
             suggestion = await find_suggestion(host.lookups, visit.asked)
         if suggestion is not None and self._forgive == "redirect" and visit.changes_nothing:
-            origin = visit.origin
-            base = host.renderer.base_url(origin.scheme, origin.host)
-            return host.renderer.redirect(302, f"{base}/{encode_handle(suggestion.text)}", _NO_STORE)
+            return host.renderer.redirect(302, host.pages.own_url(visit, suggestion), _NO_STORE)
         return await self._explain(visit, host, problem, suggestion)
 
     async def _explain(
@@ -211,6 +211,7 @@ class Handlers:
         caching = _NO_STORE
         if problem.status == 404 and not visit.parameters.flag("auth"):
             caching = Caching(self._clock() + NOT_FOUND_MAX_AGE_S, host.max_age_s)
+        caching = caching.varying("Accept")
         headers = {"Allow": ", ".join(METHODS)} if problem.status == 405 else {}
         if visit.for_scripts:
             if _accepts_problems(visit):
@@ -218,7 +219,6 @@ class Handlers:
             shown = error_json(problem.code, problem.what, visit.asked)
             headers |= dict(problem.headers)
             return host.renderer.json(shown, caching, status=problem.status, headers=headers)
-        caching = caching.varying("Accept")
         if prefers_json(visit.requester):
             more = {"suggestion": suggestion.text if suggestion else None, "requestId": visit.request_id}
             return host.renderer.problem_json(problem, caching, asked=visit.asked, headers=headers, **more)

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import Callable
+
 from resolver.errors import HandleNotFoundError, ServiceNotFoundError
 from resolver.model.handle import Handle, fold_ascii
+from resolver.model.record import HandleRecord
 from resolver.resolution.service import Resolved, Resolver
+from resolver.resolution.verification import judge
+from resolver.trust.chain import Verdict, verify_record
 from resolver.web.parse import HandleQuery
 
 __all__ = ["Lookups"]
+
+JUDGING_S = 3.0
+"""How long fetching the certificates of one record may take."""
 
 
 class Lookups:
     """Resolves handles for one host."""
 
     def __init__(
-        self, resolver: Resolver, *, prefixes: tuple[str, ...] = (), retry_auth: bool = False
+        self,
+        resolver: Resolver,
+        *,
+        prefixes: tuple[str, ...] = (),
+        retry_auth: bool = False,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
 
@@ -22,10 +37,12 @@ class Lookups:
             resolver: shared by all hosts.
             prefixes: the only ones this host answers for, with those derived from them; empty for all.
             retry_auth: whether a handle that a mirror does not know is asked for at the primary.
+            clock: seconds since 1970.
         """
         self.resolver = resolver
         self._prefixes = tuple(fold_ascii(prefix) for prefix in prefixes)
         self._retry_auth = retry_auth
+        self._clock = clock
 
     async def resolve(self, handle: Handle, query: HandleQuery) -> Resolved:
         """Return the record of ``handle`` under the conditions of ``query``.
@@ -36,14 +53,30 @@ class Lookups:
         self.check_prefix(handle)
         try:
             return await self.resolver.resolve(
-                handle, authoritative=query.authoritative, public_only=query.public_only
+                handle,
+                authoritative=query.authoritative,
+                certified=query.certified,
+                public_only=query.public_only,
             )
         except ServiceNotFoundError:
             raise
         except HandleNotFoundError:
             if not self._retry_auth or query.authoritative:
                 raise
-            return await self.resolver.resolve(handle, authoritative=True)
+            return await self.resolver.resolve(handle, authoritative=True, certified=query.certified)
+
+    async def judge(self, record: HandleRecord) -> Verdict:
+        """Return what the signatures that a record carries are worth."""
+
+        async def fetch(handle: Handle) -> HandleRecord:
+            return (await self.resolver.resolve(handle, certified=True)).record
+
+        inquiry = verify_record(record, self.resolver.registry.trust_keys, self._clock())
+        try:
+            async with asyncio.timeout(JUDGING_S):
+                return await judge(inquiry, fetch)
+        except TimeoutError:
+            return Verdict(is_trusted=False, reason="the certificates could not be fetched in time")
 
     def check_prefix(self, handle: Handle) -> None:
         """Refuse a handle that this host does not answer for.

@@ -246,6 +246,9 @@ class HandleQuery:
     handle: Handle
     authoritative: bool = False
     certified: bool = False
+    """Only answers signed by the servers that gave them count."""
+    wants_report: bool = False
+    """Whether it shall be said what the signatures are worth."""
     public_only: bool = True
     ignore_aliases: bool = False
     preferences: Preferences = Preferences()
@@ -277,6 +280,7 @@ def read_query(
         handle=handle,
         authoritative=parameters.flag("auth"),
         certified=parameters.flag("cert"),
+        wants_report=parameters.first("cert") == "report",
         public_only=parameters.flag("publicOnly", default=True),
         ignore_aliases=action is Action.API or parameters.flag("ignore_aliases"),
         preferences=Preferences(

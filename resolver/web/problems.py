@@ -224,7 +224,7 @@ def _upstream(_: UpstreamError) -> Problem:
     )
 
 
-def _unsigned(_: SignatureError) -> Problem:
+def _unsigned(_: ResolverError) -> Problem:
     return Problem(
         502,
         ResponseCode.ERROR,
@@ -249,6 +249,10 @@ def _timed_out(_: ResolverError) -> Problem:
 
 
 def _no_server(error: NoServerAnsweredError) -> Problem:
+    if error.unsigned:
+        return _unsigned(error)
+    if error.crowded:
+        return _closing(error)
     return _timed_out(error) if error.timed_out else _upstream(error)
 
 
@@ -265,7 +269,7 @@ def _refused(error: RefusedError) -> Problem:
     )
 
 
-def _closing(_: ClosingError) -> Problem:
+def _closing(_: ResolverError) -> Problem:
     return Problem(
         503,
         ResponseCode.SERVER_BUSY,

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from resolver.answer.formats import FORMATS, Format, choose_format, view_record
 from resolver.answer.listing import describe_day, describe_duration, show_value
+from resolver.answer.negotiation import Requester
 from resolver.model.record import HandleValue
 from resolver.web.conditional import make_etag, unless_known
 from resolver.web.finding import Found
@@ -38,14 +39,16 @@ class RecordPage:
     ) -> web.Response:
         """Show these values of a record."""
         named = visit.parameters.first("format")
-        form = choose_format(named, visit.requester)
+        # Whoever names a form has said what is wanted, even if nobody knows it: Accept is not looked at then.
+        form = choose_format(named, visit.requester if named is None else Requester())
         caching = found.caching if named is not None else found.caching.varying("Accept")
         if form is not None:
             return self._in_form(visit, form, found, values, caching, headers)
         view = self._view(query, found, values)
         response = self._renderer.page("values.html", view, caching, headers=headers)
         # The page also says how old the answer is, which changes by the second and does not matter.
-        etag = make_etag(repr((found.followed.chain, found.followed.stale, values)).encode(), weak=True)
+        shown = (found.followed.chain, found.followed.stale, values, found.record.values)
+        etag = make_etag(repr(shown).encode(), weak=True)
         return unless_known(visit.request, response, etag)
 
     def _in_form(
