@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import os
 import re
+import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -134,11 +136,19 @@ def _folder(value: Any) -> Path | None:
     return path
 
 
-def _path(value: Any) -> Path | None:
+def _new_folder(value: Any) -> Path | None:
     text = _text(value)
-    if "\0" in text:
-        raise ValueError("must be the name of a folder")
-    return Path(text) if text else None
+    if not text:
+        return None
+    try:
+        mode = os.stat(text).st_mode  # Path.is_dir() hides every reason, and a bad one may still be made good
+    except FileNotFoundError:
+        return Path(text)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"cannot be used: {getattr(error, 'strerror', None) or error}") from error
+    if not stat.S_ISDIR(mode):
+        raise ValueError("is not a folder")
+    return Path(text)
 
 
 def _base_url(value: Any) -> str:
@@ -276,7 +286,7 @@ class Settings:
         "", _text, "A service handle of the registry, such as 0.GHR/86, whose sites are asked first.", "none"
     )
     state_dir: Path | None = _setting(
-        None, _path, "A folder in which fresh data of the registry are kept between starts.", "none"
+        None, _new_folder, "A folder in which fresh data of the registry are kept between starts.", "none"
     )
     refresh_registry: bool = _setting(True, _flag, "Whether the data of the registry are kept up to date.")
     redis: str = _setting(

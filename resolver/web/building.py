@@ -17,6 +17,7 @@ from resolver.web.handle_pages import HandlePages, Policy
 from resolver.web.hosts import Host, Hosts
 from resolver.web.linksets import Linksets
 from resolver.web.lookups import Lookups
+from resolver.web.native import Gateway
 from resolver.web.render import Renderer, template_folders
 
 __all__ = ["build_hosts"]
@@ -70,6 +71,7 @@ def _build_host(
         pages=HandlePages(lookups, finder, renderer, policy, clock=clock, country_of=country_of),
         api=Api(lookups, renderer, max_age_s=max_age_s),
         linksets=Linksets(finder, renderer, policy.schemes),
+        gateway=Gateway(lookups, renderer, clock=clock),
         renderer=renderer,
         max_age_s=max_age_s,
         locatt_shortcuts=frozenset(own.locatt_shortcuts or settings.locatt_shortcuts),

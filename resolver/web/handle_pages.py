@@ -96,9 +96,10 @@ class HandlePages:
                     visit, tombstone, await self._finder.find(query, followed, with_extras=False)
                 )
         with_extras = redirecting or action is Action.SHOW_URLS
-        return self._decide(visit, query, await self._finder.find(query, followed, with_extras=with_extras))
+        found = await self._finder.find(query, followed, with_extras=with_extras)
+        return await self._decide(visit, query, found)
 
-    def _decide(self, visit: Visit, query: HandleQuery, found: Found) -> web.Response:
+    async def _decide(self, visit: Visit, query: HandleQuery, found: Found) -> web.Response:
         answer = choose_answer(
             found.record,
             query.preferences,
@@ -121,7 +122,9 @@ class HandlePages:
                 raise NotAcceptableError(_well_formed(offered), looked_at)
             case Listing(values) | JsonRecord(values):
                 visit.endpoint = "values"
-                return self._record_page.show(visit, query, found, values, {"Link": self._link_header(found)})
+                headers = {"Link": self._link_header(found)}
+                verdict = await self._lookups.judge(found.record) if query.certified else None
+                return self._record_page.show(visit, query, found, values, headers, verdict)
 
     def _redirect(self, visit: Visit, query: HandleQuery, found: Found, answer: Redirect) -> web.Response:
         status = answer.status

@@ -22,6 +22,7 @@ from resolver.web.conditional import unless_known
 from resolver.web.contact import find_contact
 from resolver.web.draining import Draining
 from resolver.web.hosts import Host, Hosts
+from resolver.web.native import is_native
 from resolver.web.parse import (
     ApiRoute,
     BadRequestError,
@@ -136,6 +137,9 @@ class Handlers:
         visit.for_scripts = _BELOW_API.match(request.raw_path) is not None
         if visit.for_scripts:
             visit.endpoint = "api"
+        if is_native(request):
+            visit.endpoint = "api"
+            return await host.gateway.answer(request)
         path, visit.query_text = split_target(request.raw_path)
         if request.method not in METHODS:
             raise BadRequestError(f"method {request.method} is not for resolving", status=405)

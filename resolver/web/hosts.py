@@ -9,6 +9,7 @@ from resolver.web.api import Api
 from resolver.web.handle_pages import HandlePages
 from resolver.web.linksets import Linksets
 from resolver.web.lookups import Lookups
+from resolver.web.native import Gateway
 from resolver.web.render import Renderer
 
 __all__ = ["Host", "Hosts"]
@@ -22,6 +23,7 @@ class Host:
     pages: HandlePages
     api: Api
     linksets: Linksets
+    gateway: Gateway
     renderer: Renderer
     max_age_s: float
     locatt_shortcuts: frozenset[str]

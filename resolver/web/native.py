@@ -34,9 +34,9 @@ from resolver.protocol.bodies import (
 from resolver.protocol.codes import OpFlag, ResponseCode
 from resolver.protocol.envelope import HIGHEST_VERSION
 from resolver.protocol.message import Message, encode_message
-from resolver.resolution.service import Resolver
 from resolver.transport.http import MESSAGE_TYPE
 from resolver.web.clients import read_address
+from resolver.web.lookups import Lookups
 from resolver.web.render import Caching, Renderer
 
 __all__ = ["Gateway", "is_native"]
@@ -53,9 +53,9 @@ class Gateway:
     """Answers native messages."""
 
     def __init__(
-        self, resolver: Resolver, renderer: Renderer, *, clock: Callable[[], float] = time.time
+        self, lookups: Lookups, renderer: Renderer, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._resolver = resolver
+        self._lookups = lookups
         self._renderer = renderer
         self._clock = clock
 
@@ -91,8 +91,10 @@ class Gateway:
         self, flags: OpFlag, asked: str, indexes: Sequence[int], types: Sequence[str]
     ) -> tuple[ResponseCode, Body]:
         try:
-            resolved = await self._resolver.resolve(
-                Handle.parse(asked),
+            handle = Handle.parse(asked)
+            self._lookups.check_prefix(handle)
+            resolved = await self._lookups.resolver.resolve(
+                handle,
                 authoritative=bool(flags & OpFlag.AUTHORITATIVE),
                 certified=bool(flags & OpFlag.CERTIFIED),
                 public_only=bool(flags & OpFlag.PUBLIC_ONLY),

@@ -12,6 +12,7 @@ from resolver.answer.visible import visible_text
 from resolver.errors import (
     AliasError,
     ClosingError,
+    CrowdedError,
     HandleNotFoundError,
     InvalidHandleError,
     LookupTimeoutError,
@@ -316,6 +317,7 @@ _TABLE: dict[type, Callable[..., Problem]] = {
     HandleNotFoundError: _not_found,
     AliasError: _alias,
     ClosingError: _closing,
+    CrowdedError: _closing,
     RefusedError: _refused,
     LookupTimeoutError: _timed_out,
     NoServerAnsweredError: _no_server,

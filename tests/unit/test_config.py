@@ -46,6 +46,8 @@ GOOD: dict[str, tuple[str, Any]] = {
     "allow_private_addresses": ("yes", True),
     "transports": ("tcp, UDP,tcp", (Transport.TCP, Transport.UDP)),
     "deadline": ("2.5", 2.5),
+    "preferred_root": ("0.GHR/86", "0.GHR/86"),
+    "refresh_registry": ("no", False),
     "redis": ("redis://localhost:6379/0", "redis://localhost:6379/0"),
     "cache_max_ttl": ("60", 60.0),
     "cache_size": ("0", 0),
@@ -70,7 +72,7 @@ GOOD: dict[str, tuple[str, Any]] = {
     "contact": ("ops@example.org", "ops@example.org"),
     "log_level": ("DEBUG", "debug"),
 }
-PATHS = ["bootstrap", "geoip", "tombstones", "templates"]
+PATHS = ["bootstrap", "local_info", "gateway", "state_dir", "geoip", "tombstones", "templates"]
 
 BAD: list[tuple[str, str, str]] = [
     ("port", "http", "must be a whole number from 0 to 65535"),
@@ -97,6 +99,10 @@ BAD: list[tuple[str, str, str]] = [
     ("base_url", "https://a\r\nX: y", "must be like https://"),
     ("bootstrap", "/no/such/file", "there is no such file"),
     ("bootstrap", "/", "there is no such file"),
+    ("local_info", "/no/such/file", "there is no such file"),
+    ("gateway", "/no/such/file", "there is no such file"),
+    ("state_dir", "/etc/hosts", "is not a folder"),
+    ("refresh_registry", "often", "must be true or false"),
     ("templates", "/no/such/folder", "there is no such folder"),
     ("templates", "/etc/hosts", "there is no such folder"),
     ("allow_private_addresses", "maybe", "must be true or false"),
@@ -189,7 +195,13 @@ def _as_text(value: Any) -> str:
 def test_every_setting_is_tried_here() -> None:
     """A new setting comes with a value in the table above."""
     assert set(NAMES) == {*GOOD, *PATHS}
-    assert {name for name, *_ in BAD} >= set(NAMES) - {"host", "admin_host", "site_name", "contact"}
+    assert {name for name, *_ in BAD} >= set(NAMES) - {
+        "host",
+        "admin_host",
+        "site_name",
+        "contact",
+        "preferred_root",
+    }
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -233,8 +245,8 @@ def test_option_counts_before_environment_before_file(name: str, tmp_path: Path)
     """The nearer place wins, and a farther one that is overruled may even be nonsense."""
     text, value = GOOD[name]
     default = _as_text(getattr(Settings(), name))
-    if name == "allow_private_addresses":
-        default = "false"
+    if isinstance(getattr(Settings(), name), bool):
+        default = str(getattr(Settings(), name)).lower()
     file = written(tmp_path, f"{option_name(name)} = {toml_string(text)}")
 
     def found(options: dict[str, Any], environ: dict[str, str]) -> Any:

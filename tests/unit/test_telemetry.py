@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from resolver import web
 from resolver.observe import Observer
 from resolver.telemetry import Metrics
-from resolver.web import handlers
 from resolver.web.problems import outcome_of_status
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
@@ -207,10 +209,13 @@ def test_closed_sets_stand_beside_the_metrics() -> None:
 
 def test_endpoints_and_outcomes_come_from_their_sets() -> None:
     """No handler counts a request under a name of its own making, and no status has one."""
-    tree = ast.parse(inspect.getsource(handlers))
+    modules = [
+        importlib.import_module(found.name) for found in pkgutil.iter_modules(web.__path__, "resolver.web.")
+    ]
     assigned = {
         node.value.value
-        for node in ast.walk(tree)
+        for module in modules
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
         if isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Constant)
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if getattr(target, "attr", getattr(target, "id", "")) == "endpoint"

@@ -181,6 +181,13 @@ def values_view(text: str, **changes: Any) -> dict[str, Any]:
         "answered_by": text,
         "age": text,
         "is_stale": True,
+        "verification": {
+            "answered_by": text,
+            "is_trusted": False,
+            "reason": text,
+            "signers": (text, text),
+            "valid_until": text,
+        },
         "formats": FORMATS,
         **changes,
     }

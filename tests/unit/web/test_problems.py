@@ -17,6 +17,7 @@ from resolver.errors import (
     AliasError,
     CacheError,
     ClosingError,
+    CrowdedError,
     HandleNotFoundError,
     InvalidHandleError,
     LookupTimeoutError,
@@ -28,6 +29,7 @@ from resolver.errors import (
     SettingsError,
     SignatureError,
     TransportError,
+    UdpUnsuitableError,
     UpstreamError,
 )
 from resolver.model.namespace import Namespace
@@ -79,6 +81,11 @@ STATUSES = [
     (RefusedError(403, ""), 403, 403, "client_error"),
     (LookupTimeoutError("8 s"), 504, 2, "upstream_error"),
     (NoServerAnsweredError([]), 502, 2, "upstream_error"),
+    (UdpUnsuitableError("more than 16 fragments"), 502, 2, "upstream_error"),
+    (CrowdedError("32 requests are under way there"), 503, 3, "busy"),
+    (NoServerAnsweredError([("a", CrowdedError("32")), ("b", CrowdedError("32"))]), 503, 3, "busy"),
+    (NoServerAnsweredError([("a", CrowdedError("32")), ("b", BROKEN)]), 502, 2, "upstream_error"),
+    (NoServerAnsweredError([("a", SignatureError("wrong")), ("b", SILENCE)]), 502, 2, "upstream_error"),
     (NoServerAnsweredError([("a", SILENCE), ("b", SILENCE)]), 504, 2, "upstream_error"),
     (NoServerAnsweredError([("a", SILENCE), ("b", BROKEN)]), 502, 2, "upstream_error"),
 ]
