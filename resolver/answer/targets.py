@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import idna
 
+from resolver.phrases import phrase
 from resolver.protocol.text import strict_text
 
 __all__ = ["DEFAULT_SCHEMES", "MAX_TARGET_OCTETS", "Target", "Unusable", "append_to_target", "read_target"]
@@ -34,6 +35,9 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(.*)", re.DOTALL)
 # What browsers strip from both ends of a URL before they read it (WHATWG URL, C0 control or space).
 _STRIPPED = "".join(map(chr, range(0x21)))
 _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=-]+")
+_PLAIN_AUTHORITY = re.compile(rf"{_PLAIN_HOST.pattern}(?::[0-9]{{1,4}})?")
+# Browsers read a backslash as a slash; where the host ends must not depend on who reads.
+_AMBIGUOUS = re.compile(r"[\\\s\x00-\x1f]")
 _LEGAL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&'()*+,;=%")
 
 
@@ -60,34 +64,34 @@ def read_target(data: bytes, schemes: frozenset[str] = DEFAULT_SCHEMES) -> Targe
     """
     text = strict_text(data)
     if text is None:
-        return Unusable("it is not valid UTF-8")
+        return Unusable(phrase("it is not valid UTF-8"))
     return _read_text(text.strip(_STRIPPED), schemes)
 
 
 def _read_text(text: str, schemes: frozenset[str]) -> Target | Unusable:
     if not text:
-        return Unusable("it is empty")
+        return Unusable(phrase("it is empty"))
     found = _SCHEME.fullmatch(text)
     if found is None:
-        return Unusable("it does not begin with a scheme such as https:")
+        return Unusable(phrase("it does not begin with a scheme such as https:"))
     scheme, rest = found.groups()
     if scheme.lower() not in schemes:
-        return Unusable(f"links to {scheme.lower()}: are not followed")
+        return Unusable(phrase("links to %(scheme)s: are not followed", scheme=scheme.lower()))
     if scheme.lower() not in _WITH_HOST:
         if not rest:
-            return Unusable("nothing follows its scheme")
+            return Unusable(phrase("nothing follows its scheme"))
         uri = f"{scheme}:{_encode(rest)}"
     else:
         parts = _split_authority(rest)
         if parts is None:
-            return Unusable("it names no host")
+            return Unusable(phrase("it names no host"))
         authority, tail = parts
         encoded = _encode_authority(authority)
         if encoded is None:
-            return Unusable(f"its host {authority!r} is not valid")
+            return Unusable(phrase("its host %(host)s is not valid", host=repr(authority)))
         uri = f"{scheme}://{encoded}{_encode(tail)}"
     if len(uri) > MAX_TARGET_OCTETS:
-        return Unusable(f"it is longer than {MAX_TARGET_OCTETS} octets")
+        return Unusable(phrase("it is longer than %(number)s octets", number=MAX_TARGET_OCTETS))
     return Target(uri)
 
 
@@ -124,8 +128,9 @@ def _split_authority(rest: str) -> tuple[str, str] | None:
 
 
 def _encode_authority(authority: str) -> str | None:
-    # Browsers read a backslash as a slash; where the host ends must not depend on who reads.
-    if "\\" in authority or any(character.isspace() or ord(character) < 0x20 for character in authority):
+    if _PLAIN_AUTHORITY.fullmatch(authority):
+        return authority
+    if _AMBIGUOUS.search(authority):
         return None
     user, at, host_and_port = authority.rpartition("@")
     found = re.fullmatch(r"(\[[^\]]*\]|[^:]*)(?::([0-9]*))?", host_and_port)

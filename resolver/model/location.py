@@ -16,11 +16,14 @@ class Location:
 
     def get(self, name: str) -> str | None:
         """Return the attribute of exactly this name."""
-        return next((value for key, value in self.attributes if key == name), None)
+        for key, value in self.attributes:
+            if key == name:
+                return value
+        return None
 
     def has(self, name: str) -> bool:
         """Whether there is such an attribute."""
-        return any(key == name for key, _ in self.attributes)
+        return self.get(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,11 @@ class LocationDocument:
 
     def get(self, *names: str) -> str | None:
         """Return the first attribute of the root element that has one of these names."""
-        return next((value for name in names for key, value in self.attributes if key == name), None)
+        for name in names:
+            for key, value in self.attributes:
+                if key == name:
+                    return value
+        return None
 
     def flag(self, name: str) -> bool:
         """Whether an attribute of the root element says ``1``, ``yes`` or ``true``."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from lxml import etree
 
 from resolver.model.location import Location, LocationDocument
@@ -12,6 +14,10 @@ __all__ = ["LINKS_TYPE", "LOCATIONS_TYPE", "decode_locations"]
 LOCATIONS_TYPE = "10320/loc"
 LINKS_TYPE = "10320/links"
 
+_REMEMBERED_OCTETS = 4096
+_REMEMBERED = 512
+"""Parsed documents of up to so many octets that are kept: all handles of a prefix share what they inherit."""
+
 _LOCATION_NAMES = frozenset({"location", "loc_template"})
 
 
@@ -21,6 +27,10 @@ def decode_locations(data: bytes) -> LocationDocument:
     Raises:
         MessageFormatError: not XML that may be read.
     """
+    return _decode_remembered(data) if len(data) <= _REMEMBERED_OCTETS else _decode(data)
+
+
+def _decode(data: bytes) -> LocationDocument:
     root = parse_xml(data)
     return LocationDocument(
         attributes=_attributes(root),
@@ -28,6 +38,9 @@ def decode_locations(data: bytes) -> LocationDocument:
             Location(_attributes(element)) for element in root if _name(element) in _LOCATION_NAMES
         ),
     )
+
+
+_decode_remembered = functools.lru_cache(maxsize=_REMEMBERED)(_decode)
 
 
 def _name(element: etree._Element) -> str:
