@@ -1,28 +1,29 @@
-"""A small handle server: resolution and site info over UDP, TCP and HTTP, from records in memory.
+"""A small handle server over records in memory: what it answers. ``listeners.py`` has its sockets.
 
 It speaks the real protocol, with our own codec, and behaves as deployed servers do: ignores ASCII case,
 answers 301 for what it does not hold, leaves out what is not public, refers derived prefixes to whom they
-are delegated, signs what is asked for certified. On demand it misbehaves, for tests.
+are delegated and moved ones to where they have gone, makes up records by a template, signs what is asked for
+certified. On demand it misbehaves, for tests and for whoever wants to see what happens: ``faults.py``.
 
 It keeps nothing, checks nobody, and is **not** meant for production.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import random
+import ssl
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
-from aiohttp import web
-
+from resolver.demo.faults import Behaviour
+from resolver.demo.listeners import Listeners
+from resolver.demo.record_store import RecordStore
+from resolver.demo.templates import compute_values
 from resolver.errors import MessageFormatError
 from resolver.model.handle import Handle, fold_ascii
 from resolver.model.record import HandleRecord, HandleValue, Permission, select_values
 from resolver.model.site import Site, responsible_server
+from resolver.protocol.answering import answer_unreadable, build_answer, read_request
 from resolver.protocol.bodies import (
     Body,
     ChallengeResponse,
@@ -33,79 +34,19 @@ from resolver.protocol.bodies import (
     SiteInfoRequest,
     SiteInfoResponse,
 )
-from resolver.protocol.codes import OpCode, OpFlag, ResponseCode
-from resolver.protocol.envelope import (
-    ENVELOPE_SIZE,
-    HIGHEST_VERSION,
-    SITELESS_VERSION,
-    Envelope,
-    decode_envelope,
-    is_older,
-)
-from resolver.protocol.fragments import Reassembly, split_message
-from resolver.protocol.matching import UNREADABLE_REQUEST_ID, digest_algorithm_of, digest_request
-from resolver.protocol.message import Header, Message, RequestDigest, decode_message, encode_message
+from resolver.protocol.codes import OpFlag, ResponseCode
+from resolver.protocol.envelope import HIGHEST_VERSION, is_older
+from resolver.protocol.message import Message, encode_message
 from resolver.protocol.signing import PrivateKey, sign_message
 from resolver.resolution.lookup import DERIVED
 
 __all__ = ["Behaviour", "HandleService", "RecordStore"]
 
-RESPONSE_LIFETIME_S = 43_200
-MAX_PENDING_REQUESTS = 1000
+MAX_KEPT_REQUESTS = 100_000
+"""Benchmarks and demos run for hours."""
 
-_COPIED_FLAGS = (
-    OpFlag.AUTHORITATIVE
-    | OpFlag.CERTIFIED
-    | OpFlag.ENCRYPT
-    | OpFlag.CACHE_CERTIFY
-    | OpFlag.PUBLIC_ONLY
-    | OpFlag.DO_NOT_REFER
-    | OpFlag.REQUEST_DIGEST
-)
 _PREFIX_REFERRAL_SINCE = (2, 10)
-
-
-class RecordStore:
-    """Records by handle, ASCII case ignored; may be changed while servers answer from it."""
-
-    def __init__(self, records: Iterable[HandleRecord] = ()) -> None:
-        self._records = {fold_ascii(record.handle): record for record in records}
-
-    def __len__(self) -> int:
-        return len(self._records)
-
-    def get(self, handle: str) -> HandleRecord | None:
-        """Return the record of a handle."""
-        return self._records.get(fold_ascii(handle))
-
-    def put(self, record: HandleRecord) -> None:
-        """Create or replace a record."""
-        self._records[fold_ascii(record.handle)] = record
-
-    def delete(self, handle: str) -> None:
-        """Remove a record, if it is there."""
-        self._records.pop(fold_ascii(handle), None)
-
-
-@dataclass(slots=True)
-class Behaviour:
-    """How a server misbehaves; as it is made, it does not."""
-
-    silent: frozenset[str] = frozenset()
-    """Transports on which nothing is answered: ``udp``, ``tcp``, ``http``."""
-    delay_s: float = 0.0
-    """Before each answer."""
-    loss: float = 0.0
-    """Share of datagrams that are lost, in either direction."""
-    duplicate: bool = False
-    """Every datagram is sent twice."""
-    reorder: bool = False
-    """Datagrams of an answer are sent last first."""
-    rewrite: Callable[[bytes], bytes] = field(default=lambda octets: octets)
-    """Applied to each whole answer before it is sent: to cut, to lie, to answer nonsense."""
-    code: ResponseCode | None = None
-    """Answer every resolution with this code."""
-    chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - losing datagrams
+_NONCE = bytes(range(16))
 
 
 class HandleService:
@@ -119,86 +60,67 @@ class HandleService:
         position: int = 0,
         homed: Iterable[str] = (),
         homed_derived: Iterable[str] = (),
+        refers: Mapping[str, ReferralResponse] | None = None,
         key: PrivateKey | None = None,
+        registry: RecordStore | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare a server.
 
         Args:
             store: what it knows.
-            site: the site record it gives out, and by which it knows its share of the handles.
+            site: the site record it gives out, and by which it knows its share of the handles and the
+                version of the protocol it speaks.
             position: of this server in the site.
             homed: prefixes it is responsible for.
             homed_derived: prefixes whose derived prefix handles it is responsible for.
+            refers: prefixes whose handles have moved, and to whom.
             key: signs certified answers.
+            registry: where it finds what is said of its prefixes; if not given, in ``store``.
             clock: seconds since 1970.
         """
         self.store = store
         self.site = site
         self.behaviour = Behaviour()
         self.requests: list[Message] = []
-        """Every request that could be read, for tests to look at."""
-        self._position = position
+        """The latest requests that could be read, for tests to look at."""
+        self.position = position
+        """Of this server in its site."""
         self._homed = {fold_ascii(prefix) for prefix in homed}
         self._homed_derived = {fold_ascii(prefix) for prefix in homed_derived}
+        self._refers = {fold_ascii(prefix): referral for prefix, referral in (refers or {}).items()}
         self._key = key
-        self._clock = clock
-        self._close: list[Callable[[], Any]] = []
-
-    # --- deciding ----------------------------------------------------------------------------------------
+        self._registry = registry
+        self.clock = clock
+        """Seconds since 1970; may be replaced."""
+        self._listeners = Listeners(self)
 
     def answer(self, octets: bytes) -> bytes:
         """Return the message that answers ``octets``."""
         try:
-            request = decode_message(octets)
-            if request.header.response_code is not ResponseCode.NONE:
-                raise MessageFormatError("a response was sent as a request")
+            request = read_request(octets)
         except MessageFormatError as error:
-            return self._unreadable(str(error))
+            return answer_unreadable(str(error), self.clock())
+        if len(self.requests) >= MAX_KEPT_REQUESTS:
+            del self.requests[: MAX_KEPT_REQUESTS // 2]
         self.requests.append(request)
         code, body = self._decide(request)
-        envelope = request.envelope
-        suggested = min(envelope.suggested_version, HIGHEST_VERSION)
-        flags = (request.header.op_flags & _COPIED_FLAGS) | OpFlag.RECURSIVE
-        if self.site.primary:
-            flags |= OpFlag.AUTHORITATIVE
-        digest = None
-        if flags & OpFlag.REQUEST_DIGEST or code is ResponseCode.AUTHENTICATION_NEEDED:
-            flags |= OpFlag.REQUEST_DIGEST
-            algorithm = digest_algorithm_of(suggested)
-            digest = RequestDigest(algorithm, digest_request(octets, algorithm))
-        message = Message(
-            Envelope(suggested, envelope.request_id, 0, HIGHEST_VERSION, session_id=envelope.session_id),
-            Header(
-                request.header.opcode,
-                code,
-                flags,
-                self.site.serial_number,
-                request.header.recursion_count,
-                int(self._clock()) + RESPONSE_LIFETIME_S,
-            ),
+        version = self.site.protocol_version
+        message = build_answer(
+            octets,
+            request,
+            code,
             body,
-            digest,
+            now=self.clock(),
+            site_serial=self.site.serial_number,
+            added_flags=OpFlag.AUTHORITATIVE if self.site.primary else OpFlag(0),
+            highest_version=version if is_older(version, HIGHEST_VERSION) else HIGHEST_VERSION,
         )
         answered = encode_message(message)
-        if flags & OpFlag.CERTIFIED and self._key is not None:
+        if message.header.op_flags & OpFlag.CERTIFIED and self._key and not self.behaviour.unsigned:
             signed = replace(message, credential=sign_message(answered, message, self._key))
             answered = encode_message(signed)
         return answered
-
-    def _unreadable(self, text: str) -> bytes:
-        return encode_message(
-            Message(
-                Envelope(SITELESS_VERSION, UNREADABLE_REQUEST_ID, 0),
-                Header(
-                    OpCode.RESERVED,
-                    ResponseCode.PROTOCOL_ERROR,
-                    OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY | OpFlag.PUBLIC_ONLY,
-                    expiration=int(self._clock()) + RESPONSE_LIFETIME_S,
-                ),
-                ErrorResponse(text),
-            )
-        )
 
     def _decide(self, request: Message) -> tuple[ResponseCode, Body]:
         match request.body:
@@ -206,7 +128,7 @@ class HandleService:
                 return ResponseCode.SUCCESS, SiteInfoResponse(self.site)
             case ResolutionRequest(handle, indexes, types):
                 if self.behaviour.code is not None:
-                    return self.behaviour.code, ErrorResponse("as ordered by a test")
+                    return self.behaviour.code, _body_for(self.behaviour.code, handle)
                 return self._resolve(request, handle, indexes, types)
             case _:
                 return ResponseCode.OPERATION_NOT_SUPPORTED, ErrorResponse("this server only resolves")
@@ -215,11 +137,14 @@ class HandleService:
         self, request: Message, asked: str, indexes: tuple[int, ...], types: tuple[str, ...]
     ) -> tuple[ResponseCode, Body]:
         handle = Handle(asked) if "/" in asked else Handle(f"0.NA/{fold_ascii(asked)}")
+        referral = self._refers.get(fold_ascii(handle.prefix))
+        if referral is not None and not request.header.op_flags & OpFlag.DO_NOT_REFER:
+            return ResponseCode.SERVICE_REFERRAL, referral
         if not self._is_responsible_for(handle):
             return ResponseCode.NOT_RESPONSIBLE, ErrorResponse("That prefix doesn't live here")
-        if responsible_server(self.site, handle) is not self.site.servers[self._position]:
+        if responsible_server(self.site, handle) is not self.site.servers[self.position]:
             return ResponseCode.NOT_RESPONSIBLE, ErrorResponse("Request was hashed incorrectly")
-        record = self.store.get(handle.text)
+        record = self.store.get(handle.text) or self._computed(handle)
         if record is None:
             return self._missing(request, handle)
         values = select_values(record.values, types, indexes)
@@ -231,9 +156,19 @@ class HandleService:
             return ResponseCode.VALUES_NOT_FOUND, ErrorResponse()
         return ResponseCode.SUCCESS, ResolutionResponse(asked, values)
 
+    def _computed(self, handle: Handle) -> HandleRecord | None:
+        """Return what the template of the prefix makes of a handle that is not registered."""
+        if handle.is_prefix_handle:
+            return None
+        prefix_record = (self._registry or self.store).get(handle.prefix_handle.text)
+        if prefix_record is None:
+            return None
+        values = compute_values(handle, prefix_record, self.store.get)
+        return HandleRecord(handle.text, values) if values else None
+
     def _withheld(self, hidden: list[HandleValue]) -> tuple[ResponseCode, Body]:
         if all(value.permissions & Permission.ADMIN_READ for value in hidden):
-            return ResponseCode.AUTHENTICATION_NEEDED, ChallengeResponse(bytes(range(16)))
+            return ResponseCode.AUTHENTICATION_NEEDED, ChallengeResponse(_NONCE)
         return ResponseCode.INSUFFICIENT_PERMISSIONS, ErrorResponse("not even administrators may read this")
 
     def _is_responsible_for(self, handle: Handle) -> bool:
@@ -256,62 +191,34 @@ class HandleService:
                     return ResponseCode.PREFIX_REFERRAL, ReferralResponse("", values)
         return ResponseCode.HANDLE_NOT_FOUND, ErrorResponse()
 
-    # --- serving -----------------------------------------------------------------------------------------
-
-    async def start(self, host: str, *, port: int | None = None, http_port: int | None = None) -> None:
-        """Listen on UDP and TCP ``port`` and on HTTP ``http_port``, whichever are given.
+    async def start(
+        self,
+        host: str,
+        *,
+        port: int | None = None,
+        http_port: int | None = None,
+        https_port: int | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Listen on UDP and TCP ``port``, on HTTP and on HTTPS, whichever are given; HTTPS needs ``tls``.
 
         Raises:
             OSError: a port is taken.
         """
         try:
             if port is not None:
-                loop = asyncio.get_running_loop()
-                transport, _ = await loop.create_datagram_endpoint(
-                    lambda: _UdpServer(self), local_addr=(host, port)
-                )
-                self._close.append(transport.close)
-                server = await asyncio.start_server(self._serve_tcp, host, port)
-                self._close.append(server.close)
+                await self._listeners.open_native(host, port)
             if http_port is not None:
-                app = web.Application()
-                app.router.add_post(r"/{handle:[\s\S]*}", self._serve_http)
-                runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-                await runner.setup()
-                self._close.append(runner.cleanup)
-                await web.TCPSite(runner, host, http_port).start()
+                await self._listeners.open_http(host, http_port)
+            if https_port is not None:
+                await self._listeners.open_http(host, https_port, tls)
         except OSError:
             await self.close()
             raise
 
     async def close(self) -> None:
         """Stop listening."""
-        while self._close:
-            ended = self._close.pop()()
-            if asyncio.iscoroutine(ended):
-                await ended
-
-    async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, MessageFormatError):
-                head = await reader.readexactly(ENVELOPE_SIZE)
-                body = await reader.readexactly(decode_envelope(head).message_length)
-                if "tcp" in self.behaviour.silent:
-                    await reader.read()
-                    return
-                await asyncio.sleep(self.behaviour.delay_s)
-                writer.write(self.behaviour.rewrite(self.answer(head + body)))
-                await writer.drain()
-        finally:
-            writer.close()
-
-    async def _serve_http(self, request: web.Request) -> web.Response:
-        octets = await request.read()
-        if "http" in self.behaviour.silent:
-            await asyncio.sleep(3600)
-        await asyncio.sleep(self.behaviour.delay_s)
-        answer = self.behaviour.rewrite(self.answer(octets))
-        return web.Response(body=answer, content_type="application/x-hdl-message")
+        await self._listeners.close()
 
 
 def _ancestors(prefix: str) -> Iterable[str]:
@@ -321,50 +228,14 @@ def _ancestors(prefix: str) -> Iterable[str]:
         yield prefix
 
 
-class _UdpServer(asyncio.DatagramProtocol):
-    """Puts requests together and sends answers, losing what it is told to lose."""
-
-    def __init__(self, service: HandleService) -> None:
-        self._service = service
-        self._pending: dict[tuple[Any, int], Reassembly] = {}
-
-    def connection_made(self, transport: Any) -> None:  # uvloop's is no asyncio.DatagramTransport
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        if self._is_lost():
-            return
-        try:
-            envelope = decode_envelope(data)
-        except MessageFormatError as error:
-            self._send(self._service._unreadable(str(error)), addr)
-            return
-        key = (addr, envelope.request_id)
-        whole = self._pending.setdefault(key, Reassembly()).feed(data, envelope.request_id)
-        if whole is not None or len(self._pending) > MAX_PENDING_REQUESTS:
-            self._pending.pop(key, None)
-        if whole is None or "udp" in self._service.behaviour.silent:
-            return
-        answer = self._service.behaviour.rewrite(self._service.answer(whole))
-        delay_s = self._service.behaviour.delay_s
-        if delay_s:
-            asyncio.get_running_loop().call_later(delay_s, self._send, answer, addr)
-        else:
-            self._send(answer, addr)
-
-    def _send(self, answer: bytes, addr: tuple[str, int]) -> None:
-        behaviour = self._service.behaviour
-        try:
-            datagrams = split_message(answer, mark=False)
-        except MessageFormatError:
-            datagrams = [answer]
-        for datagram in reversed(datagrams) if behaviour.reorder else datagrams:
-            for _ in range(2 if behaviour.duplicate else 1):
-                if not self._is_lost():
-                    self._transport.sendto(datagram, addr)
-
-    def _is_lost(self) -> bool:
-        return (
-            bool(self._service.behaviour.loss)
-            and self._service.behaviour.chance.random() < self._service.behaviour.loss
-        )
+def _body_for(code: ResponseCode, handle: str) -> Body:
+    """Return a body that goes with a code that a server was told to answer, whatever it is asked."""
+    match code:
+        case ResponseCode.SUCCESS:
+            return ResolutionResponse(handle, ())
+        case ResponseCode.SERVICE_REFERRAL | ResponseCode.PREFIX_REFERRAL:
+            return ReferralResponse()
+        case ResponseCode.AUTHENTICATION_NEEDED:
+            return ChallengeResponse(_NONCE)
+        case _:
+            return ErrorResponse("as ordered by a test")

@@ -9,11 +9,15 @@ from typing import Any
 import click
 
 from resolver.config import Settings
+from resolver.demo.control import Control
 from resolver.demo.network import HandleNetwork, shipped_records
 from resolver.errors import SettingsError
 from resolver.web.server import bind, serve
 
 __all__ = ["run_demo"]
+
+LOOPBACK = "127.0.0.1"
+_EXAMPLE = '{"silent": ["udp"], "delay_s": 0.5}'
 
 
 async def run_demo(settings: Settings, records: Path | None) -> None:
@@ -24,8 +28,11 @@ async def run_demo(settings: Settings, records: Path | None) -> None:
     """
     folder = records or shipped_records()
     network = HandleNetwork(folder)
-    await network.start()
+    control = Control(network.services)
     try:
+        await network.start()
+        control_port = await network.free_port(LOOPBACK)
+        await control.start(LOOPBACK, control_port)
         public = bind(settings.host, settings.port, "the public listener")
         admin = bind(settings.admin_host, settings.admin_port, "the admin listener")
         address = "http://{}:{}".format(*public.getsockname()[:2])
@@ -38,10 +45,13 @@ async def run_demo(settings: Settings, records: Path | None) -> None:
             )
             for path, what in _links(folder):
                 click.echo(f"  {address}{path:<46} {what}")
+            click.echo(f"\n  curl -X PUT {LOOPBACK}:{control_port}/LIBRARY -d '{_EXAMPLE}'")
+            click.echo("    lets a server misbehave; {} makes it well again, and a GET of / lists them all")
             click.echo(f"\n  {admin_address}/metrics\n\nStop it with Ctrl-C.")
 
         await serve(settings, public, admin, registry=network.registry, announce=announce)
     finally:
+        await control.close()
         await network.close()
 
 

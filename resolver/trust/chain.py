@@ -14,12 +14,20 @@ from resolver.errors import SignatureError
 from resolver.model.handle import ROOT_HANDLE, TRUST_ROOT_HANDLE, Handle, fold_ascii
 from resolver.model.keys import PublicKey
 from resolver.model.record import HandleRecord, HandleValue, Reference, has_type
+from resolver.protocol.json_values import time_to_json
 from resolver.protocol.values import encode_value
 from resolver.trust.jws import Claims, Grant, Jws, read_claims, read_jws, verify_jws
 
-__all__ = ["Verdict", "value_digest", "verify_record"]
+__all__ = ["CERTIFICATE_TYPE", "SIGNATURE_TYPE", "Verdict", "value_digest", "verify_record"]
 
 MAX_CHAIN = 50
+
+MAX_SIGNATURES = 16
+"""Signatures of one record: each may make us fetch as many records as a chain has certificates."""
+
+MAX_REASON = 400
+"""Characters of a reason: it quotes names that strangers chose."""
+
 SIGNATURE_TYPE = "HS_SIGNATURE"
 CERTIFICATE_TYPE = "HS_CERT"
 
@@ -35,9 +43,10 @@ class Verdict:
     reason: str
     """Why not, or an empty text."""
     signers: tuple[str, ...] = ()
-    """``index:handle`` of who signed, then who vouches for them, up to the root; of the first signature."""
+    """``index:handle`` of who signed, then who vouches for them, up to the root; of the first signature that
+    leads there."""
     not_after: float | None = None
-    """Seconds since 1970 until which all of it holds, if it says so."""
+    """Seconds since 1970 until which all of it holds, or held, if it says so."""
     signed_indexes: frozenset[int] = frozenset()
 
 
@@ -75,40 +84,43 @@ def verify_record(record: HandleRecord, root_keys: Sequence[PublicKey], now: flo
     signatures = [value for value in record.values if value.type.upper() == SIGNATURE_TYPE]
     if not signatures:
         return Verdict(is_trusted=False, reason="it is not signed")
+    if len(signatures) > MAX_SIGNATURES:
+        return Verdict(is_trusted=False, reason=f"it has more than {MAX_SIGNATURES} signatures")
     signed: set[int] = set()
     signers: tuple[str, ...] = ()
     ends: list[float] = []
+    reason = ""
     for value in signatures:
         try:
             jws = read_jws(value.data)
             claims = read_claims(jws)
             chain = yield from _build_chain(_Link(claims, jws))
             _check_root(chain[-1], root_keys)
+            # The root vouches for itself, which is no news.
+            signers = signers or tuple(dict.fromkeys(str(link.claims.issuer) for link in chain))
+            ends += [link.claims.not_after for link in chain if link.claims.not_after is not None]
             _check_dates(chain, now)
             covered = _check_digests(record, claims)
         except SignatureError as error:
-            return Verdict(is_trusted=False, reason=f"signature {value.index}: {error}", signers=signers)
-        signers = signers or tuple(str(link.claims.issuer) for link in chain)
-        ends += [link.claims.not_after for link in chain if link.claims.not_after is not None]
+            reason = f"signature {value.index}: {error}"[:MAX_REASON]
+            break
         if all(_allows(link.claims.grants, record.handle) for link in chain[1:]):
             signed |= covered
-    unsigned = sorted(
-        value.index
-        for value in record.values
-        if _needs_signature(value, record) and value.index not in signed
-    )
-    not_after = min(ends, default=None)
-    if unsigned:
-        reason = f"values {', '.join(map(str, unsigned[:10]))} are not signed by anybody allowed to"
-        return Verdict(
-            is_trusted=False,
-            reason=reason,
-            signers=signers,
-            not_after=not_after,
-            signed_indexes=frozenset(signed),
+    else:
+        unsigned = sorted(
+            value.index
+            for value in record.values
+            if _needs_signature(value, record) and value.index not in signed
         )
+        if unsigned:
+            named = ", ".join(map(str, unsigned[:10]))
+            reason = f"values {named} are not signed by anybody allowed to"
     return Verdict(
-        is_trusted=True, reason="", signers=signers, not_after=not_after, signed_indexes=frozenset(signed)
+        is_trusted=not reason,
+        reason=reason,
+        signers=signers,
+        not_after=min(ends, default=None),
+        signed_indexes=frozenset(signed),
     )
 
 
@@ -175,8 +187,14 @@ def _check_root(last: _Link, root_keys: Iterable[PublicKey]) -> None:
 
 def _check_dates(chain: Iterable[_Link], now: float) -> None:
     for link in chain:
-        if not link.claims.is_valid_at(now):
-            raise SignatureError(f"what {link.claims.issuer} has signed is not valid at this time")
+        begin, end = link.claims.not_before, link.claims.not_after
+        if begin is not None and now < begin:
+            moment = time_to_json(int(begin))
+            raise SignatureError(f"what {link.claims.issuer} has signed is not valid before {moment}")
+        if end is not None and end < now:
+            raise SignatureError(
+                f"what {link.claims.issuer} has signed was valid until {time_to_json(int(end))}"
+            )
 
 
 # --- the values ------------------------------------------------------------------------------------------

@@ -13,12 +13,15 @@ from resolver.errors import MessageFormatError, SignatureError
 from resolver.model.keys import DsaPublicKey, PublicKey, RsaPublicKey
 from resolver.model.record import Reference
 from resolver.protocol.json_sites import key_from_json
-from resolver.protocol.signing import verify_signature
+from resolver.protocol.signing import PrivateKey, make_signature, public_key_of, verify_signature
 
-__all__ = ["Claims", "Grant", "Jws", "read_claims", "read_jws", "verify_jws"]
+__all__ = ["Claims", "Grant", "Jws", "read_claims", "read_jws", "verify_jws", "write_jws"]
 
 MAX_JWS_OCTETS = 64 * 1024
 MAX_LISTED = 2048
+
+LATEST = 253_402_300_799.0
+"""The end of the year 9999: what is said to hold longer cannot be shown as a date, and need not."""
 
 # What follows RS or DS in "alg"; SHA-1 where an old writer gives no size.
 _DIGESTS = {
@@ -74,12 +77,6 @@ class Claims:
         """Whether the chain ends here."""
         return self.subject == str(self.issuer)
 
-    def is_valid_at(self, now: float) -> bool:
-        """Whether ``now``, in seconds since 1970, lies within the dates, each of which may be missing."""
-        return (self.not_before is None or self.not_before <= now) and (
-            self.not_after is None or now <= self.not_after
-        )
-
 
 def read_jws(text: bytes) -> Jws:
     """Read the compact or the JSON serialisation; of several signatures, the first.
@@ -112,6 +109,17 @@ def _decode(part: str) -> bytes:
         return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     except binascii.Error as error:
         raise ValueError("no base64url") from error
+
+
+def write_jws(claims: Mapping[str, Any], key: PrivateKey) -> bytes:
+    """Sign claims: the compact serialisation, with SHA-256, as deployed software writes it."""
+    kind = "RS256" if isinstance(public_key_of(key), RsaPublicKey) else "DS256"
+    signed = b".".join(_encode(json.dumps(part).encode()) for part in ({"alg": kind}, claims))
+    return signed + b"." + _encode(make_signature(key, "SHA-256", signed))
+
+
+def _encode(octets: bytes) -> bytes:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=")
 
 
 def verify_jws(jws: Jws, key: PublicKey) -> None:
@@ -179,7 +187,9 @@ def _moment(shown: Any) -> float | None:
         return None
     if isinstance(shown, bool) or not isinstance(shown, int | float):
         raise TypeError("not a number of seconds")
-    return float(shown)
+    if shown != shown:  # NaN, which Python's JSON has
+        raise ValueError("no number")
+    return min(max(float(shown), 0.0), LATEST)
 
 
 def _listed(shown: Any) -> list[Any]:
