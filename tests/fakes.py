@@ -16,7 +16,7 @@ from typing import Any
 
 from resolver.cache.entry import Entry, decode_entry, encode_entry
 from resolver.demo.handle_service import HandleService
-from resolver.errors import CacheError, LookupTimeoutError, TransportError
+from resolver.errors import CacheError, CrowdedError, LookupTimeoutError, TransportError
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.model.site import (
     HashOption,
@@ -120,6 +120,9 @@ class RecordingObserver(Observer):
     def stale_answer(self, reason: str) -> None:
         self.counts["stale_answer", reason] += 1
 
+    def refused(self, reason: str) -> None:
+        self.counts["refused", reason] += 1
+
 
 class FakeRedisTier:
     """The shared tier as a dict: healthy, broken or full, and as slow as a test wants."""
@@ -169,8 +172,19 @@ class FakeRedisTier:
         self._held.pop(key, None)
         return True
 
+    async def drop_all(self, of: Callable[[str], bool]) -> int:
+        if self.broken:
+            raise CacheError("redis is broken, says a test")
+        chosen = [key for key in self._held if of(key)]
+        for key in chosen:
+            del self._held[key]
+        return len(chosen)
+
     async def announce(self, key: str) -> None:
         self.announced.append(key)
+
+    async def break_lease(self, key: str) -> None:
+        self.calls.append(("break", key))
 
     async def listen(self, changed: Callable[[str], None], missed: Callable[[], None]) -> None:
         self._changed, self._missed = changed, missed
@@ -221,7 +235,8 @@ class Exchanged:
 class FakeNetwork:
     """Hands each message to the ``HandleService`` at that address; nobody listens anywhere else.
 
-    Of a service's behaviour it knows silence, delay and rewriting; ``down`` lists addresses that refuse.
+    Of a service's behaviour it knows silence, delay and what it does to octets; ``down`` lists addresses that
+    refuse, ``crowded`` those that are not asked.
     """
 
     SILENCE_S = 3.0
@@ -229,6 +244,7 @@ class FakeNetwork:
     def __init__(self) -> None:
         self._services: dict[tuple[str, int], HandleService] = {}
         self.down: set[str] = set()
+        self.crowded: set[str] = set()
         self.exchanges: list[Exchanged] = []
 
     def add(self, address: str, service: HandleService, port: int = PORT) -> None:
@@ -242,18 +258,26 @@ class FakeNetwork:
             UpstreamError: as the behaviour of the service has it.
         """
         where, transport, port = str(endpoint.address), endpoint.transport, endpoint.port
-        self.exchanges.append(Exchanged(transport, where, port, decode_message(message)))
+        self.note(endpoint, message)
         service = self._services.get((where, port))
+        if where in self.crowded:
+            raise CrowdedError(f"{where} is asked as much as it may be, says a test")
         if service is None or where in self.down:
             raise TransportError(f"{transport.name.lower()}: refused")
         if transport.name.lower() in service.behaviour.silent:
             await asyncio.sleep(self.SILENCE_S)
             raise LookupTimeoutError(f"{transport.name.lower()}: no answer within {self.SILENCE_S} s")
-        answer = service.behaviour.rewrite(service.answer(message))
+        answer = service.behaviour.distort(service.answer(message), transport.name.lower())
         # The server looks at its records at once; it is the answer that takes its time.
         if service.behaviour.delay_s:
             await asyncio.sleep(service.behaviour.delay_s)
         return answer
+
+    def note(self, endpoint: Endpoint, message: bytes) -> None:
+        """Take down that a question goes out."""
+        self.exchanges.append(
+            Exchanged(endpoint.transport, str(endpoint.address), endpoint.port, decode_message(message))
+        )
 
     def asked(self, address: str) -> list[str]:
         """Return the handles that the server at ``address`` was asked for."""

@@ -7,6 +7,7 @@ Folding is ASCII only, as the deployed servers do it: ``str.upper`` would turn `
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from resolver.errors import InvalidHandleError
 
@@ -14,6 +15,9 @@ __all__ = ["MAX_HANDLE_OCTETS", "PREFIX_SPACE", "ROOT_HANDLE", "TRUST_ROOT_HANDL
 
 MAX_HANDLE_OCTETS = 2048
 """Longest handle that servers and clients of the protocol accept."""
+
+MAX_KNOWN = 1024
+"""Handles whose folded form is kept at hand; one lookup needs it half a dozen times."""
 
 PREFIX_SPACE = "0.NA"
 """The prefix under which prefix handles live: prefix ``10.1000`` is described by ``0.NA/10.1000``."""
@@ -27,6 +31,8 @@ TRUST_ROOT_HANDLE = "0.0/0.0"
 
 def fold_ascii(text: str) -> str:
     """Return ``text`` with a-z as A-Z and nothing else changed."""
+    if text.isascii():
+        return text.upper()
     return text.encode("utf-8", "surrogatepass").upper().decode("utf-8", "surrogatepass")
 
 
@@ -79,7 +85,7 @@ class Handle:
     @property
     def prefix_handle(self) -> Handle:
         """The handle that describes the service of this handle's prefix, folded as it goes on the wire."""
-        return Handle(f"{PREFIX_SPACE}/{fold_ascii(self.prefix)}")
+        return _prefix_handle(self.prefix)
 
     @property
     def is_global(self) -> bool:
@@ -97,12 +103,22 @@ class Handle:
 
         Handles below ``0.`` are folded whole, since the registry ignores case throughout.
         """
-        if self.text.startswith("0."):
-            return fold_ascii(self.text)
-        prefix, slash, suffix = self.text.partition("/")
-        return f"{fold_ascii(prefix)}{slash}{suffix}"
+        return _cache_key(self.text)
 
     @property
     def described_prefix(self) -> str:
         """The prefix that a prefix handle describes: ``10.1000`` for ``0.NA/10.1000`` and for ``10.1000``."""
         return self.suffix
+
+
+@lru_cache(MAX_KNOWN)
+def _cache_key(text: str) -> str:
+    if text.startswith("0."):
+        return fold_ascii(text)
+    prefix, slash, suffix = text.partition("/")
+    return f"{fold_ascii(prefix)}{slash}{suffix}"
+
+
+@lru_cache(MAX_KNOWN)
+def _prefix_handle(prefix: str) -> Handle:
+    return Handle(f"{PREFIX_SPACE}/{fold_ascii(prefix)}")

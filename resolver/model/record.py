@@ -32,6 +32,7 @@ class Permission(IntFlag):
     ADMIN_READ = 0x08
 
 
+_PUBLIC_READ = int(Permission.PUBLIC_READ)
 DEFAULT_PERMISSIONS = Permission.ADMIN_READ | Permission.ADMIN_WRITE | Permission.PUBLIC_READ
 
 
@@ -101,7 +102,7 @@ class HandleValue:
     @property
     def is_public(self) -> bool:
         """Whether anybody may read the value."""
-        return bool(self.permissions & Permission.PUBLIC_READ)
+        return bool(self.permissions & _PUBLIC_READ)
 
     def lifetime_s(self, now: float) -> float:
         """Seconds that this value may be kept when it is fetched at ``now``; never negative."""

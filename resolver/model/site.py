@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 
 from resolver.model.handle import Handle, fold_ascii
 
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+MAX_KNOWN_ADDRESSES = 1024
+"""Addresses kept in readable form, since every lookup needs those of a few servers."""
 
 _ADDRESS_OCTETS = 16
 _MAPPED_PREFIX = b"\0" * 10 + b"\xff\xff"
@@ -120,6 +124,7 @@ class Site:
         return self.attribute("desc") or self.attribute("DESC") or ""
 
 
+@lru_cache(MAX_KNOWN_ADDRESSES)
 def decode_address(octets: bytes) -> IPAddress | None:
     """Read the 16 octets of a server's address; all zero means that it is not known.
 

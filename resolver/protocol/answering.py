@@ -5,7 +5,7 @@ from __future__ import annotations
 from resolver.errors import MessageFormatError
 from resolver.protocol.bodies import Body, ErrorResponse
 from resolver.protocol.codes import OpCode, OpFlag, ResponseCode
-from resolver.protocol.envelope import HIGHEST_VERSION, SITELESS_VERSION, Envelope
+from resolver.protocol.envelope import HIGHEST_VERSION, SITELESS_VERSION, Envelope, ProtocolVersion, is_older
 from resolver.protocol.matching import UNREADABLE_REQUEST_ID, digest_algorithm_of, digest_request
 from resolver.protocol.message import Header, Message, RequestDigest, decode_message, encode_message
 
@@ -22,6 +22,12 @@ _COPIED_FLAGS = (
     | OpFlag.DO_NOT_REFER
     | OpFlag.REQUEST_DIGEST
 )
+
+_PRESENT_CODES_SINCE = (2, 5)
+_OLD_CODES = {
+    ResponseCode.SERVER_BACKUP: ResponseCode.PREFIX_REFERRAL,
+    ResponseCode.INVALID_VALUE: ResponseCode.VALUE_EXISTS,
+}
 
 
 def read_request(octets: bytes) -> Message:
@@ -45,6 +51,7 @@ def build_answer(
     now: float,
     site_serial: int = 0,
     added_flags: OpFlag = OpFlag(0),
+    highest_version: ProtocolVersion = HIGHEST_VERSION,
 ) -> Message:
     """Return the message that answers a request: same id and version, with a digest where one is asked for.
 
@@ -56,9 +63,13 @@ def build_answer(
         now: seconds since 1970.
         site_serial: serial number of the site record of whoever answers.
         added_flags: beside those of the request.
+        highest_version: what whoever answers speaks at most.
     """
     envelope = request.envelope
-    version = min(envelope.suggested_version, HIGHEST_VERSION)
+    suggested = envelope.suggested_version
+    version = suggested if is_older(suggested, highest_version) else highest_version
+    if is_older(version, _PRESENT_CODES_SINCE):
+        code = _OLD_CODES.get(code, code)
     flags = (request.header.op_flags & _COPIED_FLAGS) | OpFlag.RECURSIVE | added_flags
     digest = None
     if flags & OpFlag.REQUEST_DIGEST or code is ResponseCode.AUTHENTICATION_NEEDED:
@@ -66,7 +77,7 @@ def build_answer(
         algorithm = digest_algorithm_of(version)
         digest = RequestDigest(algorithm, digest_request(octets, algorithm))
     return Message(
-        Envelope(version, envelope.request_id, 0, HIGHEST_VERSION, session_id=envelope.session_id),
+        Envelope(version, envelope.request_id, 0, highest_version, session_id=envelope.session_id),
         Header(
             request.header.opcode,
             code,

@@ -24,10 +24,16 @@ class _OpenCode(IntEnum):
     def _unknown_prefix(cls) -> str:
         return cls.__name__.upper()
 
+    @classmethod
+    def of(cls, number: int) -> Self:
+        """Return the member for a number, made up if need be; faster than to call the class."""
+        member = cls._value2member_map_.get(number)
+        return cls(number) if member is None else member  # type: ignore[return-value]  # typed as Enum
+
     @property
     def is_known(self) -> bool:
         """Whether the number is one this package has a name for."""
-        return self._name_ in type(self).__members__
+        return self._value_ in type(self)._value2member_map_
 
 
 class OpCode(_OpenCode):
@@ -129,4 +135,5 @@ class OpFlag(IntFlag):
     @classmethod
     def defined(cls, bits: int) -> OpFlag:
         """Return the flags among ``bits`` that mean something."""
-        return cls(bits & 0xFFF0_0000)
+        flags = cls._value2member_map_.get(bits & 0xFFF0_0000)
+        return cls(bits & 0xFFF0_0000) if flags is None else flags  # type: ignore[return-value]  # typed as Enum

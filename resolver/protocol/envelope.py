@@ -18,6 +18,7 @@ __all__ = [
     "decode_envelope",
     "encode_envelope",
     "is_older",
+    "request_id_of",
 ]
 
 _LAYOUT = struct.Struct("!BBBBIIII")
@@ -36,6 +37,7 @@ SITELESS_VERSION: ProtocolVersion = (2, 3)
 
 _MAJOR_MASK = 0x1F
 _FLAG_MASK = 0xE0
+_NO_FLAGS = MessageFlag(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +78,26 @@ def decode_envelope(octets: bytes) -> Envelope:
     # speak; major 0 is a peer that suggests nothing.
     suggested_major = flags & _MAJOR_MASK
     suggested = (suggested_major, suggested_minor) if suggested_major else version
-    return Envelope(version, request, length, suggested, MessageFlag(flags & _FLAG_MASK), session, sequence)
+    set_flags = MessageFlag(flags & _FLAG_MASK) if flags & _FLAG_MASK else _NO_FLAGS
+    return Envelope(version, request, length, suggested, set_flags, session, sequence)
 
 
-def encode_envelope(envelope: Envelope) -> bytes:
-    """Write the envelope: 20 octets."""
+def request_id_of(octets: bytes) -> int:
+    """Return the request id out of the envelope of a message of ours."""
+    return int.from_bytes(octets[8:12], "big")
+
+
+def encode_envelope(envelope: Envelope, message_length: int | None = None) -> bytes:
+    """Write the envelope: 20 octets; with another length than its own, if one is given."""
     major, minor = envelope.version
     suggested_major, suggested_minor = envelope.suggested_version
     return _LAYOUT.pack(
         major,
         minor,
-        (envelope.flags & _FLAG_MASK) | (suggested_major & _MAJOR_MASK),
+        (int(envelope.flags) & _FLAG_MASK) | (suggested_major & _MAJOR_MASK),
         suggested_minor,
         envelope.session_id,
         envelope.request_id,
         envelope.sequence_number,
-        envelope.message_length,
+        envelope.message_length if message_length is None else message_length,
     )

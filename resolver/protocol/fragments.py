@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import replace
 
 from resolver.errors import MessageFormatError
@@ -14,6 +15,9 @@ MAX_DATAGRAM = 512
 """Longest datagram of the protocol, envelope included."""
 
 MAX_PAYLOAD = MAX_DATAGRAM - ENVELOPE_SIZE
+
+# Of the envelope: the octet with the flags, request id, sequence number and message length.
+_ONE_PIECE = struct.Struct("!2xB5xIII")
 
 
 def split_message(message: bytes, *, mark: bool = True) -> list[bytes]:
@@ -43,6 +47,19 @@ def split_message(message: bytes, *, mark: bool = True) -> list[bytes]:
     ]
 
 
+def _is_whole(datagram: bytes, request_id: int) -> bool:
+    """Whether a datagram is a message of its own with a plain envelope, as nearly all are."""
+    if not ENVELOPE_SIZE <= len(datagram) <= MAX_DATAGRAM:
+        return False
+    flags, found_id, number, length = _ONE_PIECE.unpack_from(datagram)
+    return (
+        found_id == request_id
+        and number == 0
+        and length == len(datagram) - ENVELOPE_SIZE
+        and not flags & MessageFlag.TRUNCATED.value
+    )
+
+
 class Reassembly:
     """Puts the datagrams of one message together, in whatever order and however often they come.
 
@@ -68,6 +85,9 @@ class Reassembly:
 
         A datagram of another message, or one that contradicts those before it, is counted and dropped.
         """
+        if self._envelope is None and _is_whole(datagram, request_id):
+            self._pieces = [datagram]
+            return datagram
         try:
             envelope = decode_envelope(datagram)
         except MessageFormatError:

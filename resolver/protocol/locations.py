@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from lxml import etree
-
 from resolver.model.location import Location, LocationDocument
-from resolver.protocol.xml import parse_xml
+from resolver.protocol.xml import Element, local_name, parse_xml
 
 __all__ = ["LINKS_TYPE", "LOCATIONS_TYPE", "decode_locations"]
 
@@ -35,7 +33,7 @@ def _decode(data: bytes) -> LocationDocument:
     return LocationDocument(
         attributes=_attributes(root),
         locations=tuple(
-            Location(_attributes(element)) for element in root if _name(element) in _LOCATION_NAMES
+            Location(_attributes(element)) for element in root if local_name(element.tag) in _LOCATION_NAMES
         ),
     )
 
@@ -43,9 +41,5 @@ def _decode(data: bytes) -> LocationDocument:
 _decode_remembered = functools.lru_cache(maxsize=_REMEMBERED)(_decode)
 
 
-def _name(element: etree._Element) -> str:
-    return etree.QName(element).localname
-
-
-def _attributes(element: etree._Element) -> tuple[tuple[str, str], ...]:
-    return tuple((etree.QName(str(name)).localname, str(value)) for name, value in element.attrib.items())
+def _attributes(element: Element) -> tuple[tuple[str, str], ...]:
+    return tuple((local_name(name), value) for name, value in element.items())

@@ -17,6 +17,7 @@ __all__ = ["UNREADABLE_REQUEST_ID", "check_answer", "digest_algorithm_of", "dige
 UNREADABLE_REQUEST_ID = 0xFFFF_FFFF
 """Request id with which servers answer what they could not parse."""
 
+_DIGEST_BIT = OpFlag.REQUEST_DIGEST.value
 _DIGEST_SINCE = (2, 1)
 _SHA256_SINCE = (2, 7)
 _HASHES = {"MD5": hashlib.md5, "SHA-1": hashlib.sha1, "SHA-256": hashlib.sha256}
@@ -86,7 +87,7 @@ def check_answer(request: Message, request_octets: bytes, response: Message, now
 def _check_request_digest(request: Message, request_octets: bytes, response: Message) -> None:
     digest = response.request_digest
     if digest is None:
-        if request.header.op_flags & OpFlag.REQUEST_DIGEST:
+        if request.header.op_flags.value & _DIGEST_BIT:
             raise MessageFormatError("answer lacks the digest of the request")
         return
     if not hmac.compare_digest(digest.digest, digest_request(request_octets, digest.algorithm)):

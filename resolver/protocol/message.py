@@ -7,13 +7,20 @@ whether a response belongs to a request.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from resolver.errors import MessageFormatError
 from resolver.model.handle import MAX_HANDLE_OCTETS
-from resolver.protocol.bodies import Body, OtherBody, read_body, write_body
+from resolver.protocol.bodies import Body, read_body, write_body
 from resolver.protocol.codes import MessageFlag, OpCode, OpFlag, ResponseCode
-from resolver.protocol.envelope import ENVELOPE_SIZE, Envelope, decode_envelope, encode_envelope, is_older
+from resolver.protocol.envelope import (
+    ENVELOPE_SIZE,
+    MAX_MESSAGE_LENGTH,
+    Envelope,
+    decode_envelope,
+    encode_envelope,
+    is_older,
+)
 from resolver.protocol.wire import Cursor, write_bytes, write_text, write_u32
 
 __all__ = [
@@ -29,6 +36,7 @@ __all__ = [
 ]
 
 _HEADER = struct.Struct("!IIIHBBII")
+_NO_CREDENTIAL = bytes(4)
 HEADER_SIZE = _HEADER.size
 
 NO_SITE_SERIAL = 0xFFFF
@@ -94,10 +102,13 @@ class Message:
     @property
     def code(self) -> ResponseCode:
         """What the response code means coming from a peer of this version."""
-        code = self.header.response_code
-        if code is ResponseCode.PREFIX_REFERRAL and is_older(self.envelope.version, _PREFIX_REFERRAL_SINCE):
-            return ResponseCode.SERVER_BACKUP
-        return code
+        return _meaning(self.header.response_code, self.envelope)
+
+
+def _meaning(code: ResponseCode, envelope: Envelope) -> ResponseCode:
+    if code is ResponseCode.PREFIX_REFERRAL and is_older(envelope.version, _PREFIX_REFERRAL_SINCE):
+        return ResponseCode.SERVER_BACKUP
+    return code
 
 
 # --- reading ---------------------------------------------------------------------------------------------
@@ -111,7 +122,7 @@ def decode_message(octets: bytes) -> Message:
             any field that does not fit.
     """
     envelope = decode_envelope(octets)
-    if envelope.flags & (MessageFlag.COMPRESSED | MessageFlag.ENCRYPTED):
+    if envelope.flags and envelope.flags & (MessageFlag.COMPRESSED | MessageFlag.ENCRYPTED):
         raise MessageFormatError("message is compressed or encrypted, which was not agreed upon")
     if len(octets) != ENVELOPE_SIZE + envelope.message_length:
         raise MessageFormatError(
@@ -122,7 +133,9 @@ def decode_message(octets: bytes) -> Message:
     opcode, code, flags, serial, recursion, _, expiration, body_length = _HEADER.unpack_from(
         octets, ENVELOPE_SIZE
     )
-    header = Header(OpCode(opcode), ResponseCode(code), OpFlag.defined(flags), serial, recursion, expiration)
+    header = Header(
+        OpCode.of(opcode), ResponseCode.of(code), OpFlag.defined(flags), serial, recursion, expiration
+    )
     if not header.response_code.is_known:
         raise MessageFormatError(f"unknown response code {code}")
 
@@ -133,10 +146,10 @@ def decode_message(octets: bytes) -> Message:
             f"body of {body_length} octets announced, {len(octets) - body_start} are there"
         )
     cursor = Cursor(octets, body_start, body_end)
-    message = Message(envelope, header, OtherBody(b""))
-    digest = _read_request_digest(cursor, message)
-    body = read_body(cursor, header.opcode, message.code)
-    credential = _read_credential(Cursor(octets, body_end))
+    meaning = _meaning(header.response_code, envelope)
+    digest = _read_request_digest(cursor, header, meaning)
+    body = read_body(cursor, header.opcode, meaning)
+    credential = _read_credential(octets, body_end)
     return Message(envelope, header, body, digest, credential)
 
 
@@ -144,12 +157,14 @@ _DIGESTS = {1: ("MD5", 16), 2: ("SHA-1", 20), 3: ("SHA-256", 32)}
 _DIGEST_CODES = {name: code for code, (name, _) in _DIGESTS.items()}
 
 
-def _read_request_digest(cursor: Cursor, message: Message) -> RequestDigest | None:
-    header = message.header
-    if header.response_code is ResponseCode.NONE:
+_DIGEST_BIT = int(OpFlag.REQUEST_DIGEST)
+
+
+def _read_request_digest(cursor: Cursor, header: Header, meaning: ResponseCode) -> RequestDigest | None:
+    if meaning is ResponseCode.NONE:
         return None
     # A challenge always carries the digest, asked for or not.
-    if not header.op_flags & OpFlag.REQUEST_DIGEST and message.code is not ResponseCode.AUTHENTICATION_NEEDED:
+    if not int(header.op_flags) & _DIGEST_BIT and meaning is not ResponseCode.AUTHENTICATION_NEEDED:
         return None
     code = cursor.u8()
     if code == 0:
@@ -162,9 +177,10 @@ def _read_request_digest(cursor: Cursor, message: Message) -> RequestDigest | No
     return RequestDigest(algorithm, cursor.take(length))
 
 
-def _read_credential(cursor: Cursor) -> Credential | None:
-    if not cursor.remaining:
+def _read_credential(octets: bytes, start: int) -> Credential | None:
+    if start == len(octets) or octets[start:] == _NO_CREDENTIAL:
         return None  # some peers end the message after the body
+    cursor = Cursor(octets, start)
     length = cursor.i32()
     if length == 0:
         return None
@@ -198,11 +214,20 @@ def _read_digest_name(cursor: Cursor) -> str:
 
 
 def encode_message(message: Message) -> bytes:
-    """Write a whole message, envelope included; lengths are computed, whatever the envelope says."""
+    """Write a whole message, envelope included; lengths are computed, whatever the envelope says.
+
+    Raises:
+        MessageFormatError: it would be longer than ``MAX_MESSAGE_LENGTH``.
+    """
     header = message.header
     body = _write_request_digest(message.request_digest) + write_body(message.body)
-    octets = b"".join(
+    credential = write_bytes(_write_credential(message.credential))
+    length = HEADER_SIZE + len(body) + len(credential)
+    if length > MAX_MESSAGE_LENGTH:
+        raise MessageFormatError(f"a message of {length} octets; at most {MAX_MESSAGE_LENGTH} are allowed")
+    return b"".join(
         (
+            encode_envelope(message.envelope, length),
             _HEADER.pack(
                 header.opcode,
                 header.response_code,
@@ -214,10 +239,9 @@ def encode_message(message: Message) -> bytes:
                 len(body),
             ),
             body,
-            write_bytes(_write_credential(message.credential)),
+            credential,
         )
     )
-    return encode_envelope(replace(message.envelope, message_length=len(octets))) + octets
 
 
 def _write_request_digest(digest: RequestDigest | None) -> bytes:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lxml import etree
-
 from resolver.errors import MessageFormatError
 from resolver.model.handle import fold_ascii
 from resolver.model.namespace import ACTIVE, Namespace
 from resolver.model.record import HandleValue
-from resolver.protocol.xml import parse_xml
+from resolver.protocol.xml import Element, local_name, parse_xml
 
 __all__ = ["NAMESPACE_TYPE", "decode_namespace", "namespace_of"]
 
@@ -26,14 +24,14 @@ def decode_namespace(data: bytes) -> Namespace:
         MessageFormatError: not XML that may be read.
     """
     root = parse_xml(data)
-    locations = [element for element in root if _name(element) == "locs"]
+    locations = [element for element in root if local_name(element.tag) == "locs"]
     return Namespace(
         status=_text(root, "status") or ACTIVE,
         status_message=_text(root, "statusmsg"),
         contact=_text(root, "contact"),
         location_handles=tuple(handle for element in locations if (handle := _content(element))),
         stops_inheritance=any(element.get("no_nslocs", "").lower() in _TRUE for element in locations),
-        has_template=any(_name(element) == "template" for element in root),
+        has_template=any(local_name(element.tag) == "template" for element in root),
     )
 
 
@@ -56,13 +54,9 @@ def namespace_of(values: Iterable[HandleValue]) -> Namespace | None:
     return None
 
 
-def _name(element: etree._Element) -> str:
-    return etree.QName(element).localname
+def _content(element: Element) -> str:
+    return "".join(element.itertext()).strip()
 
 
-def _content(element: etree._Element) -> str:
-    return "".join(str(text) for text in element.itertext()).strip()
-
-
-def _text(root: etree._Element, name: str) -> str:
-    return next((_content(element) for element in root if _name(element) == name), "")
+def _text(root: Element, name: str) -> str:
+    return next((_content(element) for element in root if local_name(element.tag) == name), "")

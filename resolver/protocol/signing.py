@@ -22,6 +22,7 @@ __all__ = [
     "PUBLIC_KEY_CREDENTIALS",
     "PrivateKey",
     "encoded_key_of_certificate",
+    "make_signature",
     "public_key_of",
     "sign_message",
     "signed_octets",
@@ -132,12 +133,21 @@ def sign_message(octets: bytes, message: Message, key: PrivateKey) -> Credential
         isinstance(key, rsa.RSAPrivateKey) and not is_older(version, (2, 7))
     )
     name = "SHA-256" if strong else "SHA1"
-    signed = signed_octets(octets, message)
+    return Credential("HS_SIGNED", name, make_signature(key, name, signed_octets(octets, message)))
+
+
+def make_signature(key: PrivateKey, digest_algorithm: str, signed: bytes) -> bytes:
+    """Return what ``verify_signature`` accepts.
+
+    Args:
+        key: RSA or DSA.
+        digest_algorithm: one that is accepted, such as ``SHA-256``.
+        signed: the octets to sign.
+    """
+    digest = _DIGESTS[digest_algorithm]
     if isinstance(key, rsa.RSAPrivateKey):
-        signature = key.sign(signed, padding.PKCS1v15(), _DIGESTS[name])
-    else:
-        signature = key.sign(signed, _DIGESTS[name])
-    return Credential("HS_SIGNED", name, signature)
+        return key.sign(signed, padding.PKCS1v15(), digest)
+    return key.sign(signed, digest)
 
 
 def encoded_key_of_certificate(certificate: bytes) -> bytes:

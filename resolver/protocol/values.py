@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 import sys
 
 from resolver.model.record import AdminPermission, AdminRecord, HandleValue, Reference
-from resolver.protocol.wire import Cursor, write_bytes, write_list, write_reference, write_text, write_u32
+from resolver.protocol.wire import Cursor, write_bytes, write_list, write_reference
 
 __all__ = [
     "SMALLEST_VALUE",
@@ -22,6 +23,8 @@ __all__ = [
 SMALLEST_VALUE = 26
 """Octets of a value without type, data and references: what a claimed number of values is checked against."""
 
+# Index, timestamp, TTL type, TTL, permissions, and the length of the type.
+_HEAD = struct.Struct("!iiBiBi")
 _SMALLEST_REFERENCE = 8
 _LEGACY_ADMIN_TAIL = 2
 
@@ -36,32 +39,37 @@ def read_value(cursor: Cursor) -> HandleValue:
     Raises:
         MessageFormatError: cut short, or a length that cannot be.
     """
-    index = cursor.i32()
-    timestamp = cursor.i32()
-    ttl_type = cursor.u8()
-    ttl = cursor.i32()
-    permissions = cursor.u8() & 0x0F
+    index, timestamp, ttl_type, ttl, permissions, type_length = cursor.fields(_HEAD)
     # A few dozen types name all the values there are: one string for each saves memory in the cache.
-    value_type = sys.intern(cursor.text())
+    value_type = sys.intern(cursor.announced(type_length).decode("utf-8", "replace"))
     data = cursor.octets()
     references = cursor.list_of(_read_reference, _SMALLEST_REFERENCE)
-    return HandleValue(index, value_type, data, ttl, ttl_type, permissions, timestamp, references)
+    return HandleValue(index, value_type, data, ttl, ttl_type, permissions & 0x0F, timestamp, references)
 
 
 def encode_value(value: HandleValue) -> bytes:
     """Write one handle value."""
+    value_type = value.type.encode("utf-8", "surrogatepass")
     return b"".join(
         (
-            write_u32(value.index),
-            write_u32(value.timestamp),
-            bytes((value.ttl_type,)),
-            write_u32(value.ttl),
-            bytes((value.permissions,)),
-            write_text(value.type),
+            _HEAD.pack(
+                _signed(value.index),
+                _signed(value.timestamp),
+                value.ttl_type,
+                _signed(value.ttl),
+                value.permissions,
+                len(value_type),
+            ),
+            value_type,
             write_bytes(value.data),
             write_list(write_reference(reference.handle, reference.index) for reference in value.references),
         )
     )
+
+
+def _signed(number: int) -> int:
+    """Return the number with the same four octets that the field holds as deployed software reads it."""
+    return ((number + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
 
 
 def decode_value_list(octets: bytes) -> tuple[HandleValue, ...]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from resolver.cache.lease import Leases
 from resolver.cache.memory import MemoryCache
 from resolver.cache.redis import RedisTier
 from resolver.cache.tiers import TieredCache
@@ -107,6 +108,8 @@ def assemble(
             failure=settings.failure_ttl,
         ),
         clock=clock,
+        leases=Leases(redis, background, clock=clock, observer=observer) if redis is not None else None,
+        max_lookups=settings.max_lookups,
         observer=observer,
     )
     keeper = None

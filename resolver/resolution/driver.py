@@ -10,7 +10,8 @@ import random
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from resolver.errors import (
     CrowdedError,
@@ -21,7 +22,7 @@ from resolver.errors import (
     UdpUnsuitableError,
     UpstreamError,
 )
-from resolver.model.site import Site, Transport
+from resolver.model.site import IPAddress, Site, Transport
 from resolver.protocol.bodies import ResolutionRequest
 from resolver.protocol.codes import OpCode, OpFlag
 from resolver.protocol.envelope import ENVELOPE_SIZE, HIGHEST_VERSION, Envelope
@@ -42,6 +43,7 @@ from resolver.resolution.steps import (
     Fetch,
     Fetched,
     Heard,
+    Listen,
     Outcome,
     Plan,
     Question,
@@ -110,11 +112,12 @@ class Budget:
         if key in self.chain:
             self.shared.refusals += 1
             raise ServiceNotFoundError(key, key, "its services refer to each other in a circle")
-        return replace(self, depth=depth, chain=(*self.chain, key))
+        return Budget(self.ends_at, depth, (*self.chain, key), self.shared, self.trace)
 
     def renewed(self, deadline_s: float) -> Budget:
         """Return the same budget with a deadline of its own, for work that others may share."""
-        return replace(self, ends_at=asyncio.get_running_loop().time() + deadline_s)
+        ends_at = asyncio.get_running_loop().time() + deadline_s
+        return Budget(ends_at, self.depth, self.chain, self.shared, self.trace)
 
     def spend(self) -> None:
         """Pay for one question to a server.
@@ -195,13 +198,13 @@ class Driver:
                         event = await self._plan(step)
                     case Ask(candidate, question):
                         work = self._exchange(candidate, question, budget)
-                        task = self._background.start(work, name=f"ask:{candidate}")
+                        task = self._background.start(work, name=candidate.endpoint.text)
                         asked.add(task)
                         if candidate.is_probe:
                             probes.add(task)
                         event = await self._next_event(asked, candidate.patience_s)
-                    case _:
-                        event = await self._next_event(asked, None)
+                    case Listen(patience_s):
+                        event = await self._next_event(asked, patience_s)
         except StopIteration as end:
             outcome: Outcome = end.value
             return outcome
@@ -213,7 +216,10 @@ class Driver:
 
     async def _plan(self, plan: Plan) -> tuple[Candidate, ...]:
         hosts = names_needed(plan.sites, plan.handle)[:MAX_NAMES]
-        found = await asyncio.gather(*(self._names.addresses_of(host) for host in hosts))
+        names: dict[str, tuple[IPAddress, ...]] = {}
+        if hosts:
+            found = await asyncio.gather(*(self._names.addresses_of(host) for host in hosts))
+            names = dict(zip(hosts, found, strict=True))
         return plan_candidates(
             plan.sites,
             plan.handle,
@@ -222,18 +228,34 @@ class Driver:
             health=self.health,
             now=time.monotonic(),
             chance=self._chance,
-            names=dict(zip(hosts, found, strict=True)),
+            names=names,
         )
 
     async def _next_event(
-        self, asked: set[asyncio.Task[Heard | Failed]], patience_s: float | None
+        self, asked: set[asyncio.Task[Heard | Failed]], patience_s: float
     ) -> Heard | Failed | Quiet:
-        done, _ = await asyncio.wait(asked, timeout=patience_s, return_when=asyncio.FIRST_COMPLETED)
-        if not done:
-            return Quiet()
-        task = done.pop()
-        asked.discard(task)
-        return task.result()
+        loop = asyncio.get_running_loop()
+        woken: asyncio.Future[None] = loop.create_future()
+
+        def wake(_: object = None) -> None:
+            if not woken.done():
+                woken.set_result(None)
+
+        # As asyncio.wait does it, without all that it does for others; this runs for every question.
+        timer = loop.call_later(patience_s, wake)
+        for task in asked:
+            task.add_done_callback(wake)
+        try:
+            await woken
+        finally:
+            timer.cancel()
+            for task in asked:
+                task.remove_done_callback(wake)
+        for task in asked:
+            if task.done():
+                asked.discard(task)
+                return task.result()
+        return Quiet()
 
     async def _exchange(self, candidate: Candidate, question: Question, budget: Budget) -> Heard | Failed:
         """Ask one server; how it ends is a value, so that several may be asked side by side."""
@@ -277,13 +299,6 @@ class Driver:
     @staticmethod
     def _request(candidate: Candidate, question: Question, now: float) -> Message:
         site = candidate.site
-        flags = _DEFAULT_FLAGS
-        if question.public_only:
-            flags |= OpFlag.PUBLIC_ONLY
-        if question.authoritative:
-            flags |= OpFlag.AUTHORITATIVE
-        if question.certified:
-            flags |= OpFlag.CERTIFIED | OpFlag.REQUEST_DIGEST
         envelope = Envelope(
             # Software from before 2.1 calls itself 5.0, and no site speaks more than we suggest.
             version=min(site.protocol_version, HIGHEST_VERSION)
@@ -294,12 +309,24 @@ class Driver:
         )
         header = Header(
             OpCode.RESOLUTION,
-            op_flags=flags,
+            op_flags=_flags_for(question.public_only, question.authoritative, question.certified),
             site_serial=site.serial_number,
             recursion_count=min(question.recursion_count, 255),
             expiration=int(now) + REQUEST_LIFETIME_S,
         )
         return Message(envelope, header, ResolutionRequest(question.handle.text))
+
+
+@lru_cache
+def _flags_for(public_only: bool, authoritative: bool, certified: bool) -> OpFlag:
+    flags = _DEFAULT_FLAGS
+    if public_only:
+        flags |= OpFlag.PUBLIC_ONLY
+    if authoritative:
+        flags |= OpFlag.AUTHORITATIVE
+    if certified:
+        flags |= OpFlag.CERTIFIED | OpFlag.REQUEST_DIGEST
+    return flags
 
 
 def _check_signature(octets: bytes, message: Message, candidate: Candidate) -> None:

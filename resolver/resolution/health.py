@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from resolver.resolution.steps import Candidate
+from resolver.transport.endpoint import Way
 
 __all__ = ["Health", "HealthTable"]
 
@@ -29,8 +30,6 @@ FAILURES_OF_FAMILY = 3
 
 STICKY_S = 3600.0
 """How long the primary that answered last is asked first."""
-
-Way = tuple[bytes | str, int, int]
 
 
 @dataclass(slots=True)
@@ -67,7 +66,7 @@ class HealthTable:
 
     def of(self, candidate: Candidate) -> Health:
         """Return what is known of a way; of one never tried, that nothing is known."""
-        return self._ways.get(_way(candidate)) or Health()
+        return self._ways.get(candidate.endpoint.way) or _STRANGER
 
     def reaches(self, candidate: Candidate) -> bool:
         """Whether addresses of this family seem to be reachable from here."""
@@ -111,7 +110,7 @@ class HealthTable:
             )
 
     def _known(self, candidate: Candidate) -> Health:
-        way = _way(candidate)
+        way = candidate.endpoint.way
         health = self._ways.get(way)
         if health is None:
             health = self._ways[way] = Health()
@@ -122,7 +121,5 @@ class HealthTable:
         return health
 
 
-def _way(candidate: Candidate) -> Way:
-    endpoint = candidate.endpoint
-    where: bytes | str = endpoint.address.packed if endpoint.address else (endpoint.host or "")
-    return (where, endpoint.port, endpoint.transport)
+_STRANGER = Health()
+"""Nobody writes to this one: what is learned goes into one that the table keeps."""

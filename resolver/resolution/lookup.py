@@ -13,11 +13,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import cycle, islice
 
 from resolver.errors import (
     HandleNotFoundError,
     InvalidHandleError,
+    LookupTimeoutError,
     MessageFormatError,
     NoServerAnsweredError,
     RefusedError,
@@ -28,7 +32,7 @@ from resolver.errors import (
 )
 from resolver.model.handle import ROOT_HANDLE, Handle, fold_ascii
 from resolver.model.record import HandleRecord, HandleValue
-from resolver.model.site import Site
+from resolver.model.site import Server, Site
 from resolver.protocol.bodies import ChallengeResponse, ErrorResponse, ReferralResponse, ResolutionResponse
 from resolver.protocol.codes import OpFlag, ResponseCode
 from resolver.protocol.sites import decode_site
@@ -39,6 +43,7 @@ from resolver.resolution.steps import (
     Ask,
     Candidate,
     Conversation,
+    Event,
     Failed,
     Fetch,
     Fetched,
@@ -67,6 +72,16 @@ MAX_SERVICE_HANDLES = 20
 
 MAX_REFERRALS = 10
 """Referrals followed for one question."""
+
+AGAIN_AFTER_S = 1.0
+"""Silence of everybody after which somebody is asked again."""
+
+MAX_REPETITIONS = 10
+"""How often somebody is asked again."""
+
+MAX_KNOWN_SITES = 1024
+USUAL_SITE_OCTETS = 4096
+"""Longest site record that is kept in readable form, so that those kept take some megabytes at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +148,7 @@ def look_up(question: Question, directory: Directory) -> Conversation[Answer]:
         if not newer or newer == sites:
             raise
         answer = yield from _ask_service(newer, question, directory)
-    return replace(answer, prefix_values=prefix_record)
+    return Answer(answer.record, answer.answered_by, answer.authoritative, prefix_record)
 
 
 def locate(question: Question, directory: Directory) -> Conversation[tuple[Site, ...]]:
@@ -220,10 +235,18 @@ def _readable_sites(values: tuple[HandleValue, ...], types: tuple[str, ...]) -> 
     for value in values:
         if value.type in types:
             try:
-                sites.append(decode_site(value.data))
+                sites.append(_site_in(value.data))
             except MessageFormatError:
                 continue  # one broken value must not hide the others; the values page shows it
     return sites
+
+
+def _site_in(octets: bytes) -> Site:
+    return _usual_site_in(octets) if len(octets) <= USUAL_SITE_OCTETS else decode_site(octets)
+
+
+# The same few records are read for every handle of a busy prefix.
+_usual_site_in = lru_cache(MAX_KNOWN_SITES)(decode_site)
 
 
 def _service_handles(values: tuple[HandleValue, ...], types: tuple[str, ...]) -> list[Handle]:
@@ -271,8 +294,11 @@ def _ask_service(sites: tuple[Site, ...], question: Question, directory: Directo
     )
 
 
+_AUTHORITATIVE_BIT = OpFlag.AUTHORITATIVE.value
+
+
 def _answer(heard: Heard, record: HandleRecord) -> Answer:
-    primary = heard.candidate.site.primary or bool(heard.message.header.op_flags & OpFlag.AUTHORITATIVE)
+    primary = heard.candidate.site.primary or bool(heard.message.header.op_flags.value & _AUTHORITATIVE_BIT)
     return Answer(record, answered_by=str(heard.candidate), authoritative=primary)
 
 
@@ -306,6 +332,9 @@ def _referred_sites(
 def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[Heard]:
     """Ask candidate after candidate; a quiet one gets company, and whoever answers first is heard.
 
+    When everybody has been asked and says nothing, they are asked again in turn, since one may have come back;
+    what fails then is no news, so that it ends with those asked first.
+
     Raises:
         NoServerAnsweredError: nobody answered, or only to say that they cannot.
     """
@@ -314,17 +343,23 @@ def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[He
         raise TypeError(f"a Plan is answered with candidates, not {planned!r}")
     waiting = list(reversed(planned))
     asked = 0
+    again: Iterator[Candidate] | None = None
+    is_silence = False
     attempts: list[tuple[str, UpstreamError]] = []
     while waiting or asked:
         if waiting:
-            candidate = waiting.pop()
+            event = yield Ask(waiting.pop(), question)
             asked += 1
-            event = yield Ask(candidate, question)
         else:
-            event = yield Listen()
+            again = again or _asked_again(planned)
+            repetition = next(again, None) if is_silence else None
+            event = yield Listen(AGAIN_AFTER_S) if repetition is None else Ask(repetition, question)
+            is_silence = _is_silence(event)
         match event:
+            case Failed(candidate) if candidate.is_repetition:
+                continue
             case Heard(candidate, message):
-                asked -= 1
+                asked -= not candidate.is_repetition
                 if message.code not in _ASK_ANOTHER:
                     return event
                 text = message.body.message if isinstance(message.body, ErrorResponse) else ""
@@ -340,6 +375,29 @@ def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[He
             case _:
                 raise TypeError(f"an Ask is answered with Heard, Failed or Quiet, not {event!r}")
     raise NoServerAnsweredError(attempts)
+
+
+def _asked_again(planned: Iterable[Candidate]) -> Iterator[Candidate]:
+    """Return who is asked once more, in turn: each server by the transport that was preferred."""
+    first: dict[tuple[Site, Server], Candidate] = {}
+    for way in planned:
+        first.setdefault((way.site, way.server), way)
+    repetitions = [
+        Candidate(way.site, way.server, way.endpoint, patience_s=AGAIN_AFTER_S, is_repetition=True)
+        for way in first.values()
+    ]
+    return islice(cycle(repetitions), MAX_REPETITIONS)
+
+
+def _is_silence(event: Event) -> bool:
+    """Whether nobody said anything, or somebody asked first has been silent for all of his time."""
+    match event:
+        case Quiet():
+            return True
+        case Failed(candidate, LookupTimeoutError()):
+            return not candidate.is_repetition
+        case _:
+            return False
 
 
 def _with_other_ways_first(waiting: list[Candidate], failed: Candidate) -> list[Candidate]:

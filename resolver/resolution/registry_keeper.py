@@ -105,7 +105,11 @@ class RegistryKeeper:
 
     def _adopt_saved(self) -> bool:
         """Take over what another worker has saved meanwhile."""
-        saved = load_saved_registry(self._folder, self._base) if self._folder else None
+        try:
+            saved = load_saved_registry(self._folder, self._base) if self._folder else None
+        except SettingsError as error:
+            logger.warning("saved data of the registry are left aside: %s", error)
+            return False
         if (
             saved is None
             or saved.fetched_at <= self._fetched_at

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from resolver.errors import SettingsError
+from resolver.errors import MessageFormatError, SettingsError
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.protocol.json_values import value_from_json, value_to_json
 from resolver.protocol.keys import encode_public_key
@@ -84,9 +84,16 @@ def save_registry(folder: Path, saved: SavedRegistry, base: Registry) -> None:
 
 def _value(value: HandleValue) -> dict[str, Any]:
     shown = value_to_json(value)
-    if value_from_json(shown) != value:  # a form that JSON has no words for; signatures cover every octet
+    if not _is_read_as(shown, value):  # a form that JSON has no words for; signatures cover every octet
         shown["data"] = {"format": "base64", "value": base64.b64encode(value.data).decode()}
     return shown
+
+
+def _is_read_as(shown: dict[str, Any], value: HandleValue) -> bool:
+    try:
+        return value_from_json(shown) == value
+    except MessageFormatError:
+        return False
 
 
 def _fingerprint(base: Registry) -> str:

@@ -18,12 +18,15 @@ it is asked after a quarter of a second (RFC 8305, "happy eyeballs"), IPv6 first
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import zip_longest
 
 from resolver.model.handle import Handle
 from resolver.model.site import IPAddress, Server, Site, Transport, responsible_server
-from resolver.resolution.health import SHORTEST_PATIENCE_S, HealthTable
+from resolver.resolution.health import HealthTable
 from resolver.resolution.steps import Candidate
 from resolver.transport.endpoint import Endpoint
 
@@ -33,6 +36,9 @@ MAX_CANDIDATES = 24
 """Ways tried for one question at most: a service that lists hundreds of servers must not keep us busy."""
 
 UNKNOWN_RTT_S = 0.0
+
+MAX_KNOWN_SERVERS = 512
+"""Servers whose addresses and interfaces are kept at hand."""
 
 EXPLORATION_S = 0.128
 """Largest random addition to a round trip time when sites are compared."""
@@ -88,13 +94,12 @@ def plan_candidates(
             _estimate(ways, health) + chance() * EXPLORATION_S,
         ),
     )
-    rounds = max((len(ways) for ways in ranked), default=0)
-    in_turn = [ways[number] for number in range(rounds) for ways in ranked if number < len(ways)]
+    in_turn = [way for nth in zip_longest(*ranked) for way in nth if way is not None]
     order = _sorted_by_health(in_turn, health, now)
     ready = _eyeballs(order.ready, health)
     planned = [*ready, *order.recovering, *order.resting]
     if chance() > 1 - PROBE_SHARE:
-        planned = _with_probe(planned, ready, order.recovering, health)
+        planned = _with_probe(planned, ready, order.recovering)
     return tuple(planned[:MAX_CANDIDATES])
 
 
@@ -133,14 +138,13 @@ def _eyeballs(ready: list[Candidate], health: HealthTable) -> list[Candidate]:
 
 
 def _with_probe(
-    planned: list[Candidate], ready: list[Candidate], recovering: list[Candidate], health: HealthTable
+    planned: list[Candidate], ready: list[Candidate], recovering: list[Candidate]
 ) -> list[Candidate]:
-    """Ask first somebody who would have come later, and nearly at once whoever would have come first."""
+    """Ask first somebody who would have come later, and at once beside it whoever would have come first."""
     others = [*recovering, *(way for way in ready[1:] if ready and way.site is not ready[0].site)]
     if not ready or not others:
         return planned
-    best = health.of(ready[0]).rtt_s or 0.0
-    probe = replace(others[0], is_probe=True, patience_s=max(SHORTEST_PATIENCE_S, best))
+    probe = replace(others[0], is_probe=True, patience_s=0.0)
     return [probe, *(way for way in planned if way is not others[0])]
 
 
@@ -164,29 +168,38 @@ def _ways_to(
     server = responsible_server(site, handle)
     if server is None:
         return []
+    looked_up: tuple[IPAddress, ...] = ()
+    if names and server.ip is None:
+        looked_up = tuple(names.get(_location(site, server)[0] or "", ()))
+    ways = []
+    for number, way in enumerate(_all_ways_to(site, server, tuple(transports), looked_up)):
+        known = health.of(way)
+        if known.patience_s != way.patience_s:
+            way = Candidate(site, server, way.endpoint, known.patience_s)
+        rtt_s = math.inf if known.rtt_s is None else known.rtt_s
+        ways.append((known.failures > 0, transports.index(way.transport), rtt_s, number, way))
+    # A transport that failed where another works is no first choice any more, until it answers again; and of
+    # two addresses by the same transport the one is that is known to answer, and faster.
+    ways.sort()
+    return [way for *_, way in ways]
+
+
+@lru_cache(MAX_KNOWN_SERVERS)
+def _all_ways_to(
+    site: Site, server: Server, transports: tuple[Transport, ...], looked_up: tuple[IPAddress, ...]
+) -> tuple[Candidate, ...]:
+    """Return each address by each transport; the same for every handle, so it is worked out once."""
     host, path = _location(site, server)
-    own = [server.ip] if server.ip is not None else list(names.get(host or "", ()))
+    own = looked_up if server.ip is None else (server.ip,)
     addresses: list[IPAddress | None] = [*own, *_alternative_addresses(site, server)]
     # IPv6 first; the sort is stable, so that within a family the record's order stays.
     addresses = sorted(addresses, key=lambda address: 4 if address is None else -address.version) or [None]
-    ways = []
-    for transport in transports:
-        interface = server.query_interface(transport)
-        if interface is not None:
-            for address in addresses:
-                endpoint = Endpoint(transport, address, interface.port, host, path, server.public_key)
-                way = Candidate(site, server, endpoint)
-                ways.append(replace(way, patience_s=health.of(way).patience_s))
-    # A transport that failed where another works is no first choice any more, until it answers again; and of
-    # two addresses by the same transport the faster one is.
-    ways.sort(
-        key=lambda way: (
-            health.of(way).failures > 0,
-            transports.index(way.transport),
-            health.of(way).rtt_s or UNKNOWN_RTT_S,
-        )
+    return tuple(
+        Candidate(site, server, Endpoint(transport, address, interface.port, host, path, server.public_key))
+        for transport in transports
+        if (interface := server.query_interface(transport)) is not None
+        for address in addresses
     )
-    return ways
 
 
 def _alternative_addresses(site: Site, server: Server) -> list[IPAddress]:

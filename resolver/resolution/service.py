@@ -4,28 +4,34 @@
 
     fresh entry in a tier  -> answer, and fetch anew in the background if it is asked for often and almost over
     expired record         -> look up; if that fails or takes longer than STALE_TIMER_S, answer the old one
-    nothing                -> look up, together with everybody else who wants the same handle
+    nothing                -> look up, together with everybody else who wants the same handle, in this
+                              process (cache/flight.py) and in all that share a Redis (cache/lease.py)
 
-A lookup is a conversation with ``lookup.py``, which knows the rules; ``driver.py`` acts on them.
+There is room for so many lookups; beyond that, what is remembered is still answered. A lookup is a conversation
+with ``lookup.py``, which knows the rules; ``driver.py`` acts on them.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Any, assert_never
 
 from resolver.cache.entry import Absence, CachedRecord, Entry
 from resolver.cache.flight import SingleFlight
+from resolver.cache.lease import Leases
 from resolver.cache.memory import MemoryCache
+from resolver.cache.outcome import Failure, Found
 from resolver.cache.tiers import Cached, TieredCache
 from resolver.errors import (
     ClosingError,
     HandleNotFoundError,
     LookupTimeoutError,
+    NoServerAnsweredError,
     ServiceNotFoundError,
+    TooManyRequestsError,
     UpstreamError,
     without_history,
 )
@@ -35,11 +41,14 @@ from resolver.model.record import HandleRecord
 from resolver.model.site import Site
 from resolver.observe import Observer
 from resolver.protocol.namespaces import namespace_of
+from resolver.resolution.ahead import MAX_PREFETCHES, is_almost_over
 from resolver.resolution.bootstrap import Registry
 from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Budget, Driver
 from resolver.resolution.lookup import locate, look_up
+from resolver.resolution.setbacks import Setbacks
 from resolver.resolution.steps import Answer, Conversation, Fetch, Fetched, Outcome, Question
+from resolver.resolution.toll import Kind, charge
 from resolver.resolution.trace import Trace
 from resolver.tasks import Background
 
@@ -50,23 +59,27 @@ logger = logging.getLogger(__name__)
 STALE_TIMER_S = 1.5
 """How long an expired record lets the upstream try before it answers itself; visitors leave after two seconds."""
 
-PREFETCH_SHARE = 0.1
-"""Part of its lifetime at the end of which a wanted record is fetched anew."""
+PROBE_PATIENCE_S = 0.3
+"""How long a visitor waits for a refresh where one has failed of late: enough if all is well again."""
 
-PREFETCH_MIN_LIFETIME_S = 10.0
-MAX_PREFETCHES = 32
-"""Fetches ahead of time that may run at once: they must not crowd out what visitors wait for."""
+MAX_LOOKUPS = 512
+"""Lookups that may be under way for visitors; see the setting ``max-lookups``."""
+
+COMFORTABLE_SHARE = 0.9
+"""Part of them up to which there is room for what nobody waits for."""
 
 COMPUTED_ABSENCE_S = 5.0
 """How long a handle counts as missing where the service computes records by a template."""
 
-SHORTEST_FAILURE_S = 0.5
 DOUBT_PAUSE_S = 60.0
+
+AUTH = "auth "
+"""Begins the names of lookups that ask a primary server."""
 
 REFETCH_PAUSE_S = 30.0
 """Age from which the record of a prefix whose service fails is worth asking for again."""
 
-MAX_REMEMBERED_FAILURES = 10_000
+MAX_DOUBTED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +125,26 @@ class Resolver:
         deadline_s: float,
         lifetimes: Lifetimes,
         clock: Callable[[], float],
+        leases: Leases | None = None,
+        max_lookups: int = MAX_LOOKUPS,
         observer: Observer | None = None,
         on_registry_outdated: Callable[[], None] = lambda: None,
     ) -> None:
+        """Prepare.
+
+        Args:
+            registry: where lookups begin.
+            driver: asks the servers.
+            cache: what is remembered.
+            background: runs the lookups.
+            deadline_s: time for one lookup.
+            lifetimes: how long what is believed.
+            clock: seconds since 1970.
+            leases: shares lookups with other processes.
+            max_lookups: how many may be under way for visitors.
+            observer: told what happens.
+            on_registry_outdated: called when a server says that the data of the registry are old.
+        """
         self.on_registry_outdated = on_registry_outdated
         self.registry = registry
         """What is known of the Global Handle Registry; see ``adopt``."""
@@ -125,22 +155,62 @@ class Resolver:
         self._clock = clock
         self._observer = observer or Observer()
         self._flights: SingleFlight[Entry] = SingleFlight(background, self._observer)
-        self._failures: MemoryCache[tuple[float, UpstreamError]] = MemoryCache(
-            MAX_REMEMBERED_FAILURES, 16 * 2**20
-        )
+        self._leases = leases
+        self._max_lookups = max_lookups
+        self._alone = 0
+        self._under_way: dict[str, int] = {}
+        """Lookups by what their handles have in common."""
+        self._setbacks = Setbacks(lifetimes.failure, clock)
         self._prefetching: set[str] = set()
-        self._doubted: MemoryCache[float] = MemoryCache(MAX_REMEMBERED_FAILURES, 4 * 2**20)
+        self._doubted: MemoryCache[float] = MemoryCache(MAX_DOUBTED, 4 * 2**20)
         driver.on_outdated = self._doubt
 
     def adopt(self, registry: Registry) -> None:
         """Begin all lookups with newer data of the registry from now on."""
         self.registry = registry
         self._driver.directory = replace(self._driver.directory, registry=registry.sites)
+        self._cache.undo_made()  # answers may have inherited from the registry's namespace
 
     @property
     def in_flight(self) -> int:
         """Lookups under way."""
-        return len(self._flights)
+        return len(self._flights) + self._alone
+
+    # --- room --------------------------------------------------------------------------------------------
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether some lookups cannot be begun at the moment."""
+        return self.in_flight >= self._max_lookups or self._setbacks.is_any_crowded
+
+    def would_refuse(self, handle: Handle, on_their_way: int = 0) -> bool:
+        """Whether a visitor who asks for ``handle`` behind so many others is turned away; looks into memory only."""
+        key = handle.cache_key
+        return (
+            not self._cache.is_shared  # else another process may know it
+            and (self.in_flight + on_their_way >= self._max_lookups or self._is_crowded(handle, on_their_way))
+            and key not in self._flights
+            and self._cache.peek(key) is None
+        )
+
+    def _is_crowded(self, handle: Handle, on_their_way: int = 0) -> bool:
+        crowd = _crowd_of(handle)
+        return self._setbacks.is_crowded(crowd, self._under_way.get(crowd, 0) + on_their_way)
+
+    def _make_room(self, flight: str, handle: Handle, kind: Kind = "miss") -> None:
+        """Let the visitor pay for a lookup, unless it can share one that is under way.
+
+        Raises:
+            ClosingError: there is no room for another one.
+            TooManyRequestsError: the visitor has nothing left to pay with.
+        """
+        if flight in self._flights:
+            return
+        if self.in_flight >= self._max_lookups:
+            raise ClosingError(f"{self.in_flight} lookups are under way")
+        if self._is_crowded(handle):
+            raise ClosingError("the servers of this prefix are asked as much as they may be")
+        charge(kind)
 
     async def resolve(
         self,
@@ -166,11 +236,10 @@ class Resolver:
             InvalidHandleError: the service calls the handle invalid.
             UpstreamError: no server gave an answer, and nothing remembered may stand in.
             ClosingError: too much is going on.
+            TooManyRequestsError: whoever asks has spent its allowance, and nothing remembered may stand in.
         """
         if not public_only:
-            question = Question(handle, authoritative, certified, public_only=False)
-            budget = self._budget(_key(handle, certified=certified), trace)
-            return _resolved(handle, await self._look_up(question, budget), certified=certified)
+            return await self._resolve_alone(handle, authoritative, certified, trace)
         if authoritative:
             return await self._resolve_anew(handle, certified, trace)
         key = _key(handle, certified=certified)
@@ -178,18 +247,42 @@ class Resolver:
         if cached is not None and cached.freshness == "fresh":
             self._maybe_prefetch(handle, cached, certified=certified)
             return _resolved(handle, cached.entry, certified=certified)
-        failure = self._remembered_failure(key)
+        failure = self._setbacks.failure(key)
+        budget = self._budget(key, trace)
         if cached is None or certified:
             if failure is not None:
                 raise without_history(failure)
-            budget = self._budget(key, trace)
+            self._make_room(key, handle)
             entry = await self._flights.run(
-                key, lambda: self._fetch(handle, certified=certified, budget=budget)
+                key, lambda: self._fetch_counted(handle, certified=certified, budget=budget)
             )
             return _resolved(handle, entry, certified=certified)
         if failure is not None:
-            return self._stale(handle, cached.entry, "error")
-        return await self._resolve_expired(handle, cached.entry)
+            self._observer.stale_answer("error")
+            return _resolved(handle, cached.entry, stale=True)
+        fetched = await self._refreshed(handle, budget, for_visitor=True)
+        return _resolved(handle, cached.entry if fetched is None else fetched, stale=fetched is None)
+
+    async def remembered(self, handle: Handle) -> Cached | UpstreamError | None:
+        """Return what is known of ``handle`` without asking anybody: an entry, that asking failed, or nothing."""
+        cached = await self._cache.get(handle.cache_key)
+        return cached or self._setbacks.failure(handle.cache_key)
+
+    async def look_anew(self, handle: Handle, *, authoritative: bool = False, trace: Trace) -> Resolved:
+        """Look ``handle`` up as if nothing were known of it, and remember nothing: to see how it goes.
+
+        Raises:
+            ResolverError: as ``resolve`` does.
+        """
+        return await self._resolve_alone(handle, authoritative, False, trace, public_only=True)
+
+    def forget_setbacks(self, handle: Handle | None = None) -> None:
+        """Let a handle, or all of them, be tried anew at once, however it went before."""
+        if handle is None:
+            self._setbacks.clear_all()
+            return
+        for certified in (False, True):
+            self._setbacks.clear(_key(handle, certified=certified), _crowd_of(handle))
 
     async def locate(self, handle: Handle, *, trace: Trace | None = None) -> tuple[Site, ...]:
         """Return the sites of the service that is responsible for ``handle``, without asking them.
@@ -215,6 +308,7 @@ class Resolver:
         return await self._converse(look_up(Question(handle, certified=certified), only), budget)
 
     async def _converse(self, conversation: Conversation[Outcome], budget: Budget) -> Outcome:
+        self._cache.spoil_watch()
         try:
             async with asyncio.timeout_at(budget.ends_at):
                 return await self._driver.drive(conversation, budget, self._infrastructure)
@@ -224,50 +318,84 @@ class Resolver:
     def _budget(self, key: str, trace: Trace | None = None) -> Budget:
         return Budget.start(self._deadline_s, trace, key=key)
 
+    async def _resolve_alone(
+        self,
+        handle: Handle,
+        authoritative: bool,
+        certified: bool,
+        trace: Trace | None,
+        *,
+        public_only: bool = False,
+    ) -> Resolved:
+        """Ask for one visitor alone. With all values: what one may see is not another's to share."""
+        self._make_room("", handle, "auth" if authoritative else "miss")
+        question = Question(handle, authoritative, certified, public_only=public_only)
+        budget = self._budget(_key(handle, certified=certified), trace)
+        self._alone += 1
+        try:
+            entry = await self._look_up(question, budget)
+        finally:
+            self._alone -= 1
+        return _resolved(handle, entry, certified=certified)
+
     async def _resolve_anew(self, handle: Handle, certified: bool, trace: Trace | None) -> Resolved:
         key = _key(handle, certified=certified)
-        flight = f"auth {key}"
+        flight = f"{AUTH}{key}"
         # What another visitor asked for a moment ago may be from before the change this one wants to see.
         await self._flights.settle(flight)
+        self._make_room(flight, handle, "auth")
         budget = self._budget(key, trace)
         entry = await self._flights.run(
             flight, lambda: self._fetch(handle, authoritative=True, certified=certified, budget=budget)
         )
         return _resolved(handle, entry, certified=certified)
 
-    async def _resolve_expired(self, handle: Handle, old: Entry) -> Resolved:
-        try:
-            async with asyncio.timeout(STALE_TIMER_S):
-                entry = await self._flights.run(
-                    handle.cache_key, lambda: self._fetch(handle, budget=self._budget(handle.cache_key))
-                )
-        except TimeoutError:
-            return self._stale(handle, old, "timeout")
-        except (UpstreamError, ClosingError):
-            return self._stale(handle, old, "error")
-        return _resolved(handle, entry)
+    async def _refreshed(self, handle: Handle, budget: Budget, *, for_visitor: bool = False) -> Entry | None:
+        """Fetch what is in place of an expired entry by now; ``None`` if that fails, or does not come in time.
 
-    def _stale(self, handle: Handle, old: Entry, reason: str) -> Resolved:
+        Nobody waits longer than ``STALE_TIMER_S`` after the fetch began. Where one has failed of late, one visitor a
+        second tries it for a moment, and nobody else waits at all.
+        """
+        key, crowd, reason = handle.cache_key, _crowd_of(handle), "timeout"
+
+        def fetch() -> Coroutine[Any, Any, Entry]:
+            return self._fetch_counted(handle, budget=budget)
+
+        ailing = next(filter(self._setbacks.is_ailing, (crowd, key)), None)
+        try:
+            if ailing is not None:
+                if not self.is_pressed and self._setbacks.may_probe(ailing):
+                    async with asyncio.timeout(PROBE_PATIENCE_S - self._flights.age_s(key)):
+                        return await self._flights.run(key, fetch)
+            else:
+                if for_visitor:
+                    self._make_room(key, handle)
+                async with asyncio.timeout(STALE_TIMER_S - self._flights.age_s(key)):
+                    return await self._flights.run(key, fetch)
+        except TimeoutError:
+            if ailing is None:
+                self._setbacks.ail(key, crowd)
+        except (UpstreamError, ClosingError, TooManyRequestsError):
+            reason = "error"
         self._observer.stale_answer(reason)
-        return _resolved(handle, old, stale=True)
+        return None
 
     # --- ahead of time -----------------------------------------------------------------------------------
 
     def _maybe_prefetch(self, handle: Handle, cached: Cached, *, certified: bool = False) -> None:
         entry, key = cached.entry, _key(handle, certified=certified)
-        left_s = entry.expires_at - self._clock()
         if (
             isinstance(entry, CachedRecord)
             and cached.wanted
-            and entry.lifetime_s >= PREFETCH_MIN_LIFETIME_S
-            and left_s < PREFETCH_SHARE * entry.lifetime_s
+            and is_almost_over(key, entry, self._clock())
             and len(self._prefetching) < MAX_PREFETCHES
+            and self.in_flight < COMFORTABLE_SHARE * self._max_lookups
             and key not in self._prefetching
-            and self._remembered_failure(key) is None
+            and self._setbacks.failure(key) is None
         ):
             self._prefetching.add(key)
             task = self._flights.start(
-                key, lambda: self._fetch(handle, certified=certified, budget=self._budget(key))
+                key, lambda: self._fetch_counted(handle, certified=certified, budget=self._budget(key))
             )
             task.add_done_callback(lambda task: self._prefetched(key, task))
 
@@ -286,13 +414,68 @@ class Resolver:
             return  # one that says so for ever is not worth more than this
         self._doubted.put(key, self._clock(), 8)
         self._flights.start(
-            f"auth {key}",
+            f"{AUTH}{key}",
             lambda: self._fetch(
                 handle, authoritative=True, certified=question.certified, budget=self._budget(key)
             ),
         )
 
     # --- asking the network ------------------------------------------------------------------------------
+
+    def _fetch_counted(
+        self, handle: Handle, *, budget: Budget, certified: bool = False
+    ) -> Coroutine[Any, Any, Entry]:
+        """Begin what ``_fetch_together`` does, and count it from now on."""
+        crowd = _crowd_of(handle)
+        self._under_way[crowd] = self._under_way.get(crowd, 0) + 1
+        return self._count_until_over(
+            crowd, lambda: self._fetch_together(handle, budget=budget, certified=certified)
+        )
+
+    async def _count_until_over(self, crowd: str, work: Callable[[], Coroutine[Any, Any, Entry]]) -> Entry:
+        try:
+            return await work()
+        except UpstreamError as error:
+            if _met_a_crowd(error):
+                self._setbacks.crowd(crowd, self._under_way[crowd] - 1)
+            raise
+        finally:
+            self._under_way[crowd] -= 1
+            if not self._under_way[crowd]:
+                del self._under_way[crowd]
+
+    async def _fetch_together(self, handle: Handle, *, budget: Budget, certified: bool = False) -> Entry:
+        """Look ``handle`` up, or let another process do it that wants it too."""
+        if self._leases is None:
+            return await self._fetch(handle, budget=budget, certified=certified)
+        key, refusals, is_ours = _key(handle, certified=certified), budget.refusals, False
+
+        async def fetch() -> Entry:
+            nonlocal is_ours
+            is_ours = True
+            return await self._fetch(handle, budget=budget, certified=certified)
+
+        def failure_until(outcome: Entry | UpstreamError) -> float | None:
+            if isinstance(outcome, UpstreamError):
+                return None if _met_a_crowd(outcome) else self._setbacks.failure_until(key)
+            about = isinstance(outcome, CachedRecord) or self._is_about_the_handle(budget, refusals)
+            return self._clock() if about else None
+
+        outcome = await self._leases.run(
+            key,
+            fetch,
+            is_fresh=lambda entry: self._clock() < entry.expires_at,
+            failure_until=failure_until,
+            ends_at=budget.ends_at,
+        )
+        match outcome:
+            case Failure(error):
+                self._setbacks.fail(key, error, self._clock())
+                raise error
+            case Found(entry, begun_at):
+                if not is_ours:
+                    self._cache.adopt(key, entry, begun_at)
+                return entry
 
     async def _fetch(
         self, handle: Handle, *, budget: Budget, authoritative: bool = False, certified: bool = False
@@ -308,12 +491,14 @@ class Resolver:
             if handle.is_global:
                 self._observer.registry_lookup("failed")
             if self._is_about_the_handle(budget, refusals, error):
-                self._remember_failure(key, error, begun_at)
+                self._setbacks.fail(key, error, begun_at)
+            if isinstance(error, NoServerAnsweredError | LookupTimeoutError) and not _met_a_crowd(error):
+                self._setbacks.ail(key, _crowd_of(handle))
             logger.warning("lookup failed handle=%r error=%s", handle.text, error)
             raise
         if handle.is_global:
             self._observer.registry_lookup("not_found" if isinstance(entry, Absence) else "found")
-        self._failures.drop(key)
+        self._setbacks.clear(key, _crowd_of(handle))
         if authoritative:
             await self._cache.replace(key, entry)
         elif isinstance(entry, CachedRecord) or self._is_about_the_handle(budget, refusals):
@@ -369,7 +554,7 @@ class Resolver:
         deeper = budget.descend(key, step.recursion_count)
         if step.authoritative:
             entry = await self._flights.run(
-                f"auth {key}",
+                f"{AUTH}{key}",
                 lambda: self._fetch(handle, authoritative=True, certified=certified, budget=deeper),
             )
             return self._fetched(handle, entry)
@@ -379,45 +564,42 @@ class Resolver:
             if deeper.trace is not None:
                 deeper.trace.note(deeper.depth, handle.text, "remembered")
             return self._fetched(handle, cached.entry)
+        old = None if cached is None or certified else cached.entry
+        # Others may wait for it too, so that it does not end with this visitor's time.
+        shared = deeper.renewed(self._deadline_s)
         try:
-            failure = self._remembered_failure(key)
+            failure = self._setbacks.failure(key)
             if failure is not None:
                 raise without_history(failure)
             if not handle.is_prefix_handle:
                 # Not shared: two service handles that need each other would wait for each other.
-                entry = await self._fetch(handle, certified=certified, budget=deeper)
-                return self._fetched(handle, entry)
-            async with asyncio.timeout(None if cached is None or certified else STALE_TIMER_S):
-                # Others may wait for it too, so that it does not end with this visitor's time.
-                shared = deeper.renewed(self._deadline_s)
+                return self._fetched(handle, await self._fetch(handle, certified=certified, budget=deeper))
+            if old is None:
                 entry = await self._flights.run(
-                    key, lambda: self._fetch(handle, certified=certified, budget=shared)
+                    key, lambda: self._fetch_counted(handle, certified=certified, budget=shared)
                 )
-            return self._fetched(handle, entry)
-        except (UpstreamError, TimeoutError):
-            if cached is None or certified:
+                return self._fetched(handle, entry)
+        except UpstreamError:
+            if old is None:
                 raise
             self._observer.stale_answer("error")
-            return self._fetched(handle, cached.entry, stale=True)
+            return self._fetched(handle, old, stale=True)
+        fetched = await self._refreshed(handle, shared)
+        return self._fetched(handle, old if fetched is None else fetched, stale=fetched is None)
 
     def _fetched(self, handle: Handle, entry: Entry, *, stale: bool = False) -> Fetched:
         resolved = _resolved(handle, entry, stale=stale)
         return Fetched(resolved.record, is_old=self._clock() - resolved.fetched_at > REFETCH_PAUSE_S)
 
-    def _remember_failure(self, key: str, error: UpstreamError, begun_at: float) -> None:
-        """Let nobody ask again for a while; where asking itself took long, for a shorter one."""
-        until = max(begun_at + self._lifetimes.failure, self._clock() + SHORTEST_FAILURE_S)
-        self._failures.put(key, (until, without_history(error)), 200)
 
-    def _remembered_failure(self, key: str) -> UpstreamError | None:
-        remembered = self._failures.get(key)
-        if remembered is None:
-            return None
-        until, error = remembered
-        if self._clock() < until:
-            return error
-        self._failures.drop(key)
-        return None
+def _crowd_of(handle: Handle) -> str:
+    """Return what handles that are kept by the same servers have in common."""
+    return handle.prefix_handle.cache_key
+
+
+def _met_a_crowd(error: UpstreamError) -> bool:
+    """Whether nobody was asked, since too many questions are under way in this process."""
+    return isinstance(error, NoServerAnsweredError) and error.crowded
 
 
 def _key(handle: Handle, *, certified: bool) -> str:

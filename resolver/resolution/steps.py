@@ -62,6 +62,8 @@ class Candidate:
     """How long to wait for it alone before somebody else is asked as well."""
     is_probe: bool = False
     """Asked to learn how it does now: nobody waits for it in the end, and it is not blamed for being late."""
+    is_repetition: bool = False
+    """Asked before, and again since nobody says anything."""
 
     @property
     def transport(self) -> Transport:
@@ -108,6 +110,9 @@ class Ask:
 class Listen:
     """I have nobody else to ask: wait for those asked already."""
 
+    patience_s: float
+    """How long before I want to say something again."""
+
 
 Step = Fetch | Plan | Ask | Listen
 
@@ -142,7 +147,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Quiet:
-    """Nobody has answered within the patience; to ``Ask``."""
+    """Nobody has answered within the patience; to ``Ask`` and ``Listen``."""
 
 
 Event = Fetched | tuple[Candidate, ...] | Heard | Failed | Quiet

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
 
 from resolver.errors import AddressRefusedError
 from resolver.model.site import IPAddress
@@ -55,7 +56,12 @@ _NO_UNICAST = tuple(
 _EMBEDS_IPV4_AT_THE_END = tuple(
     ipaddress.IPv6Network(text) for text in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")
 )
+# All that has been assigned to anybody lies here (RFC 4291 section 2.4).
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
 _6TO4 = ipaddress.IPv6Network("2002::/16")
+
+MAX_JUDGED = 4096
+"""Verdicts remembered: the same few servers are asked all the time, and the rules do not change."""
 
 _WEB_PORTS = frozenset({80, 443})
 _FIRST_UNPRIVILEGED_PORT = 1024
@@ -101,28 +107,39 @@ class AddressPolicy:
         Raises:
             AddressRefusedError: the address or the port is not to be contacted.
         """
-        reached = self._reached_by(address)
-        if any(reached in network for network in _NO_UNICAST if network.version == reached.version):
-            raise AddressRefusedError(f"{address} is no address of a single server")
-        if not self.allow_private and any(
+        reason = _reason_against(address, port, self.allow_private)
+        if reason is not None:
+            raise AddressRefusedError(reason)
+
+
+@lru_cache(MAX_JUDGED)
+def _reason_against(address: IPAddress, port: int, allow_private: bool) -> str | None:
+    reached = _reached_by(address)
+    if any(reached in network for network in _NO_UNICAST if network.version == reached.version):
+        return f"{address} is no address of a single server"
+    if not allow_private and (
+        (reached.version == 6 and reached not in _GLOBAL_UNICAST)
+        or any(
             target in network
             for target in (address, reached)
             for network in _REFUSED_NETWORKS
             if network.version == target.version
-        ):
-            raise AddressRefusedError(f"{address} is not a public address; allow-private-addresses is off")
-        if not 0 < port <= _LAST_PORT:
-            raise AddressRefusedError(f"there is no port {port} of TCP or UDP")
-        if port in _REFUSED_PORTS or (port < _FIRST_UNPRIVILEGED_PORT and port not in _WEB_PORTS):
-            raise AddressRefusedError(f"port {port} belongs to another kind of service")
+        )
+    ):
+        return f"{address} is not a public address; allow-private-addresses is off"
+    if not 0 < port <= _LAST_PORT:
+        return f"there is no port {port} of TCP or UDP"
+    if port in _REFUSED_PORTS or (port < _FIRST_UNPRIVILEGED_PORT and port not in _WEB_PORTS):
+        return f"port {port} belongs to another kind of service"
+    return None
 
-    @staticmethod
-    def _reached_by(address: IPAddress) -> IPAddress:
-        """Return the IPv4 address that packets to this IPv6 address end up at, or the address itself."""
-        if address.version == 4:
-            return address
-        if any(address in network for network in _EMBEDS_IPV4_AT_THE_END):
-            return ipaddress.IPv4Address(address.packed[12:])
-        if address in _6TO4:
-            return ipaddress.IPv4Address(address.packed[2:6])
+
+def _reached_by(address: IPAddress) -> IPAddress:
+    """Return the IPv4 address that packets to this IPv6 address end up at, or the address itself."""
+    if address.version == 4:
         return address
+    if any(address in network for network in _EMBEDS_IPV4_AT_THE_END):
+        return ipaddress.IPv4Address(address.packed[12:])
+    if address in _6TO4:
+        return ipaddress.IPv4Address(address.packed[2:6])
+    return address

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from resolver.model.site import IPAddress, Transport
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "Way"]
+
+Way = tuple[bytes | str, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,18 @@ class Endpoint:
     """The ``path`` attribute."""
     public_key: bytes = b""
     """The server's key as its site record has it; HTTPS is bound to it."""
+    way: Way = field(init=False, repr=False, compare=False)
+    """What tells one way to a server from another: address or name, port, transport."""
+    text: str = field(init=False, repr=False, compare=False)
+    """The same for people to read; both are needed for every question, so they are made once."""
+
+    def __post_init__(self) -> None:
+        where: bytes | str = (self.host or "") if self.address is None else self.address.packed
+        object.__setattr__(self, "way", (where, self.port, int(self.transport)))
+        object.__setattr__(self, "text", f"{self.transport.name.lower()}://{self.where}:{self.port}")
 
     def __str__(self) -> str:
-        return f"{self.transport.name.lower()}://{self.where}:{self.port}"
+        return self.text
 
     @property
     def where(self) -> str:

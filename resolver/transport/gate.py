@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Hashable
+from contextlib import suppress
 
 from resolver.errors import CrowdedError
 
@@ -59,7 +60,8 @@ class Gate:
             if turn.done() and not turn.cancelled():
                 self.leave(where)  # our turn came at the very moment we gave up
             else:
-                place.waiting.remove(turn)
+                with suppress(ValueError):  # somebody left a moment ago and has passed us over already
+                    place.waiting.remove(turn)
             raise
 
     def leave(self, where: Hashable) -> None:

@@ -22,6 +22,8 @@ from resolver.transport.udp import UdpTransport
 
 __all__ = ["Network"]
 
+_NAMES = {transport: transport.name.lower() for transport in Transport}
+
 
 class Network:
     """Sends one message to one server and returns what comes back."""
@@ -72,14 +74,16 @@ class Network:
             raise
         except MessageFormatError as error:
             outcome = "error"
-            raise TransportError(f"{endpoint.transport.name.lower()}: {error}") from error
+            raise TransportError(f"{_NAMES[endpoint.transport]}: {error}") from error
         finally:
-            self._observer.exchange(endpoint.transport.name.lower(), outcome, time.perf_counter() - started)
+            transport, elapsed_s = endpoint.transport.name.lower(), time.perf_counter() - started
+            self._observer.exchange(transport, outcome, elapsed_s)
+            self._observer.question(str(endpoint), handle, transport, outcome, elapsed_s)
 
     async def _exchange_in_turn(
         self, endpoint: Endpoint, address: IPAddress, message: bytes, handle: str
     ) -> bytes:
-        place = (address, endpoint.port)
+        place = endpoint.way[:2]
         await self._gate.enter(place)
         try:
             match endpoint.transport:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from resolver.errors import LookupTimeoutError, MessageFormatError, TransportError
 from resolver.model.site import IPAddress
@@ -13,15 +14,22 @@ __all__ = ["TcpTransport"]
 CONNECT_TIMEOUT_S = 1.0
 EXCHANGE_TIMEOUT_S = 4.0
 
+Connect = Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+"""Connects to a host and port; raises ``OSError``."""
+
 
 class TcpTransport:
     """Exchanges messages by TCP."""
 
     def __init__(
-        self, connect_timeout_s: float = CONNECT_TIMEOUT_S, timeout_s: float = EXCHANGE_TIMEOUT_S
+        self,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        timeout_s: float = EXCHANGE_TIMEOUT_S,
+        connect: Connect = asyncio.open_connection,
     ) -> None:
         self._connect_timeout_s = connect_timeout_s
         self._timeout_s = timeout_s
+        self._connect = connect
 
     async def exchange(self, address: IPAddress, port: int, message: bytes) -> bytes:
         """Send ``message`` and return the answer as one message.
@@ -47,7 +55,7 @@ class TcpTransport:
 
     async def _converse(self, address: IPAddress, port: int, message: bytes) -> bytes:
         async with asyncio.timeout(self._connect_timeout_s):
-            reader, writer = await asyncio.open_connection(str(address), port)
+            reader, writer = await self._connect(str(address), port)
         try:
             writer.write(message)
             await writer.drain()

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from resolver.errors import LookupTimeoutError, TransportError, UdpUnsuitableError
 from resolver.model.site import IPAddress
-from resolver.protocol.envelope import decode_envelope
+from resolver.protocol.envelope import request_id_of
 from resolver.protocol.fragments import MAX_DATAGRAM, Reassembly, split_message
 
-__all__ = ["MAX_PIECES", "UdpTransport"]
+__all__ = ["MAX_PIECES", "Channel", "Inbox", "OpenChannel", "UdpTransport"]
 
 MAX_PIECES = 16
 """Datagrams of one answer above which the same question is better asked over TCP."""
@@ -27,11 +28,34 @@ MAX_NEAR_MISSES = 2
 DEFAULT_TIMEOUTS_S = (0.3, 0.5, 0.8, 1.2)
 
 
+class Channel(Protocol):
+    """Carries datagrams between us and one server."""
+
+    def send(self, datagram: bytes, /) -> Any:
+        """Send a datagram; raises ``OSError``."""
+
+    def close(self) -> None:
+        """Hear nothing more."""
+
+
+OpenChannel = Callable[[IPAddress, int, "Inbox"], Channel]
+"""Opens a channel to an address and port, from which everything goes into the inbox; raises ``OSError``."""
+
+
 class UdpTransport:
     """Exchanges messages by UDP."""
 
-    def __init__(self, timeouts_s: Sequence[float] = DEFAULT_TIMEOUTS_S) -> None:
+    def __init__(
+        self, timeouts_s: Sequence[float] = DEFAULT_TIMEOUTS_S, open_channel: OpenChannel | None = None
+    ) -> None:
+        """Prepare.
+
+        Args:
+            timeouts_s: how long to wait after each transmission; as many as there may be.
+            open_channel: by a socket unless something else is given.
+        """
         self._timeouts_s = tuple(timeouts_s)
+        self._open_channel = open_channel or _SocketChannel
 
     async def exchange(self, address: IPAddress, port: int, message: bytes) -> bytes:
         """Send ``message`` and return the answer as one message.
@@ -44,69 +68,104 @@ class UdpTransport:
             UdpUnsuitableError: the answer is too large for UDP, or somebody forges answers.
             TransportError: nobody listens there.
         """
+        inbox = Inbox(request_id_of(message))
         try:
-            with socket.socket(_family(address), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as channel:
-                channel.connect((str(address), port))
-                return await self._converse(channel, message)
+            channel = self._open_channel(address, port, inbox)
+            try:
+                answer = await self._converse(channel, inbox, split_message(message))
+            finally:
+                channel.close()
         except OSError as error:
-            raise TransportError(f"udp: {error.strerror or error!r}") from error
+            raise TransportError(f"udp: {error.strerror or repr(error)}") from error
+        if answer is None:
+            raise LookupTimeoutError(f"udp: no answer within {sum(self._timeouts_s):.1f} s")
+        return answer
 
-    async def _converse(self, channel: socket.socket, message: bytes) -> bytes:
+    async def _converse(self, channel: Channel, inbox: Inbox, datagrams: Sequence[bytes]) -> bytes | None:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[bytes] = loop.create_future()
-        inbox = _Inbox(channel, decode_envelope(message).request_id, answer)
-        datagrams = split_message(message)
-        loop.add_reader(channel.fileno(), inbox.read)
-        try:
-            for timeout_s in self._timeouts_s:
-                for datagram in datagrams:
-                    channel.send(datagram)
-                timer = loop.call_later(timeout_s, inbox.time_out)
-                try:
-                    whole = await answer
-                finally:
-                    timer.cancel()
-                if whole:
-                    return whole
-                answer = inbox.answer = loop.create_future()
-        finally:
-            loop.remove_reader(channel.fileno())
-        raise LookupTimeoutError(f"udp: no answer within {sum(self._timeouts_s):.1f} s")
+        for timeout_s in self._timeouts_s:
+            for datagram in datagrams:
+                channel.send(datagram)
+            timer = loop.call_later(timeout_s, inbox.time_out)
+            try:
+                answer = await inbox.answer
+            finally:
+                timer.cancel()
+            if answer is not None:
+                return answer
+            inbox.wait_again()
+        return None
 
 
-class _Inbox:
-    """Takes datagrams from the socket until they make a message."""
+class Inbox:
+    """Takes datagrams until they make a message, or show that they never will."""
 
-    def __init__(self, channel: socket.socket, request_id: int, answer: asyncio.Future[bytes]) -> None:
-        self.answer = answer
-        self._channel = channel
+    def __init__(self, request_id: int) -> None:
         self._request_id = request_id
         self._pieces = Reassembly()
+        self.wait_again()
 
-    def read(self) -> None:
-        """Empty the socket; runs whenever it is readable."""
-        while not self.answer.done():
+    def wait_again(self) -> None:
+        """Begin to wait for ``answer``; what has arrived already stays."""
+        self.answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether anything more is wanted at the moment."""
+        return not self.answer.done()
+
+    def take(self, datagram: bytes) -> None:
+        """Take a datagram that came from the address asked."""
+        whole = self._pieces.feed(datagram, self._request_id)
+        if not self.is_waiting:
+            return
+        if whole is not None:
+            self.answer.set_result(whole)
+        elif self._pieces.expected > MAX_PIECES:
+            self.fail(UdpUnsuitableError(f"udp: the answer takes {self._pieces.expected} datagrams"))
+        elif self._pieces.near_misses > MAX_NEAR_MISSES:
+            self.fail(UdpUnsuitableError("udp: forged answers arrive"))
+
+    def fail(self, error: Exception) -> None:
+        """Take the news that no answer will come."""
+        if self.is_waiting:
+            self.answer.set_exception(error)
+
+    def time_out(self) -> None:
+        """End the wait for this transmission with nothing."""
+        if self.is_waiting:
+            self.answer.set_result(None)
+
+
+class _SocketChannel:
+    """A socket of its own for one exchange."""
+
+    def __init__(self, address: IPAddress, port: int, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self._socket = socket.socket(_family(address), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            self._socket.connect((str(address), port))
+        except BaseException:
+            self._socket.close()
+            raise
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.fileno(), self._read)
+        self.send = self._socket.send
+
+    def _read(self) -> None:
+        while self._inbox.is_waiting:
             try:
-                datagram = self._channel.recv(MAX_DATAGRAM + 1)
+                datagram = self._socket.recv(MAX_DATAGRAM + 1)
             except BlockingIOError:
                 return
             except OSError as error:  # a refusal by ICMP arrives here, long before the time-out
-                self.answer.set_exception(error)
+                self._inbox.fail(error)
                 return
-            whole = self._pieces.feed(datagram, self._request_id)
-            if whole is not None:
-                self.answer.set_result(whole)
-            elif self._pieces.expected > MAX_PIECES:
-                self.answer.set_exception(
-                    UdpUnsuitableError(f"udp: the answer takes {self._pieces.expected} datagrams")
-                )
-            elif self._pieces.near_misses > MAX_NEAR_MISSES:
-                self.answer.set_exception(UdpUnsuitableError("udp: forged answers arrive"))
+            self._inbox.take(datagram)
 
-    def time_out(self) -> None:
-        """End the wait for this transmission with an empty result."""
-        if not self.answer.done():
-            self.answer.set_result(b"")
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
 
 
 def _family(address: IPAddress) -> socket.AddressFamily:

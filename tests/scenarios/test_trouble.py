@@ -250,6 +250,24 @@ async def test_deadline_covers_the_prefix_too(world: World) -> None:
     assert loop_time() == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("silent_s", [0.5, 1.5, 2.2, 2.9, 3.5, 4.0, 5.5])
+async def test_back_from_silence(world: World, silent_s: float) -> None:
+    """Where everybody was silent and then is back, a visitor who waits has his answer within two seconds of it."""
+    await world.resolve()
+    world.silence(*SERVICE)
+    waiting = asyncio.get_running_loop().create_task(world.resolve(HANDLE, public_only=False))
+    await world.pass_time(silent_s)
+    world.bring_up()
+    while True:
+        try:
+            await waiting
+        except UpstreamError:
+            waiting = asyncio.get_running_loop().create_task(world.resolve(HANDLE, public_only=False))
+        else:
+            break
+    assert loop_time() - silent_s <= 2.0
+
+
 async def test_all_silent(world: World) -> None:
     """Where everybody is silent, the error says that silence was the trouble."""
     world.silence(*SERVICE)

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from resolver.cache.lease import Leases
 from resolver.cache.memory import MemoryCache
 from resolver.cache.tiers import TieredCache
 from resolver.demo.handle_service import HandleService, RecordStore
@@ -22,7 +23,7 @@ from resolver.protocol.message import Message
 from resolver.resolution.bootstrap import registry_from_records
 from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
-from resolver.resolution.service import Lifetimes, Resolved, Resolver
+from resolver.resolution.service import MAX_LOOKUPS, Lifetimes, Resolved, Resolver
 from resolver.tasks import Background
 from tests.fakes import (
     EPOCH,
@@ -63,14 +64,18 @@ class World:
     """Who there is to ask, and who asks."""
 
     def __init__(
-        self, *, redis: bool = False, transports: Iterable[Transport] = (Transport.UDP, Transport.TCP)
+        self,
+        *,
+        redis: bool = False,
+        transports: Iterable[Transport] = (Transport.UDP, Transport.TCP),
+        network: FakeNetwork | None = None,
     ) -> None:
         self._transports = tuple(transports)
         self.chance = 0.0
         """What every draw brings."""
         self.clock_error_s = 0.0
         """How wrong the clock on the wall is."""
-        self.network = FakeNetwork()
+        self.network = network or FakeNetwork()
         self.background = Background()
         self.observer = RecordingObserver()
         self.redis = FakeRedisTier(self.clock) if redis else None
@@ -97,9 +102,9 @@ class World:
         self.cache = self.caches[0]
 
     @classmethod
-    def with_one_prefix(cls, *, redis: bool = False) -> World:
+    def with_one_prefix(cls, *, redis: bool = False, network: FakeNetwork | None = None) -> World:
         """Return a world with prefix ``10.1``: a primary site, a mirror, and one handle."""
-        world = cls(redis=redis)
+        world = cls(redis=redis, network=network)
         store = RecordStore([record_of(HANDLE)])
         world.serve(store, PRIMARY, homed=("10.1",))
         world.serve(store, MIRROR, homed=("10.1",), primary=False)
@@ -108,7 +113,14 @@ class World:
         )
         return world
 
-    def worker(self, *, lifetimes: Lifetimes | None = None, deadline_s: float = DEADLINE_S) -> Resolver:
+    def worker(
+        self,
+        *,
+        lifetimes: Lifetimes | None = None,
+        deadline_s: float = DEADLINE_S,
+        max_lookups: int = MAX_LOOKUPS,
+        leases: Leases | None = None,
+    ) -> Resolver:
         """Return a resolver with a memory of its own, over the same network and the same Redis."""
         cache = TieredCache(
             MemoryCache(10_000, 10**8),
@@ -126,6 +138,8 @@ class World:
             self.background,
             deadline_s=deadline_s,
             lifetimes=lifetimes or Lifetimes(),
+            max_lookups=max_lookups,
+            leases=leases,
             clock=self.clock,
             observer=self.observer,
         )
@@ -204,9 +218,14 @@ class World:
         """Let nobody listen at these addresses any more."""
         self.network.down.update(addresses)
 
+    def crowd(self, *addresses: str) -> None:
+        """Let these servers have as many questions as they may."""
+        self.network.crowded.update(addresses)
+
     def bring_up(self) -> None:
         """Let everybody answer again."""
         self.network.down.clear()
+        self.network.crowded.clear()
         for service in self.services.values():
             service.behaviour.silent = frozenset()
             service.behaviour.delay_s = 0.0

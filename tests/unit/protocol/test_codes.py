@@ -114,3 +114,20 @@ def test_what_no_header_holds_is_no_code(number: object) -> None:
     """A number that cannot stand in a header is a mistake of ours and says so."""
     with pytest.raises(ValueError, match="not a valid"):
         ResponseCode(number)
+
+
+@pytest.mark.parametrize("number", [0, 1, 302, 777, 2**32 - 1])
+def test_code_of_a_number(number: int) -> None:
+    """The quick way from a number to its code leads to the same as the usual one, unknown numbers included."""
+    for kind in (OpCode, ResponseCode):
+        assert kind.of(number) == kind(number) == number
+        assert kind.of(number).name == kind(number).name
+        assert kind.of(number).is_known == (number in {int(code) for code in kind})
+
+
+def test_unknown_codes_are_not_kept() -> None:
+    """Numbers that hostile servers make up take no room."""
+    before = len(ResponseCode._value2member_map_)
+    for number in range(10_000, 11_000):
+        ResponseCode.of(number)
+    assert len(ResponseCode._value2member_map_) == before

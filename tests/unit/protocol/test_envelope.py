@@ -19,6 +19,7 @@ from resolver.protocol.envelope import (
     decode_envelope,
     encode_envelope,
     is_older,
+    request_id_of,
 )
 from resolver.protocol.message import Message
 from tests.strategies import messages
@@ -124,3 +125,16 @@ def test_flags_and_suggestion_share_an_octet() -> None:
     flags = MessageFlag.COMPRESSED | MessageFlag.ENCRYPTED | MessageFlag.TRUNCATED
     envelope = replace(ENVELOPE, flags=flags, suggested_version=(31, 255))
     assert decode_envelope(encode_envelope(envelope)) == envelope
+
+
+@given(messages(), st.integers(0, 2**32 - 1))
+def test_length_from_outside(message: Message, length: int) -> None:
+    """An envelope can be written for a message of another length than its own."""
+    envelope = message.envelope
+    assert encode_envelope(envelope, length) == encode_envelope(replace(envelope, message_length=length))
+
+
+@given(messages())
+def test_request_id(message: Message) -> None:
+    """The request id can be read without the rest."""
+    assert request_id_of(encode_envelope(message.envelope)) == message.envelope.request_id

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from resolver.errors import MessageFormatError
 from resolver.protocol.bodies import ErrorResponse, ReferralResponse
 from resolver.protocol.codes import OpCode, OpFlag, ResponseCode
-from resolver.protocol.envelope import ENVELOPE_SIZE, Envelope
+from resolver.protocol.envelope import ENVELOPE_SIZE, MAX_MESSAGE_LENGTH, Envelope
 from resolver.protocol.message import (
     CLOCK_SKEW_S,
     HEADER_SIZE,
@@ -315,3 +315,15 @@ def test_length_of_a_credential_is_a_claim(length: str) -> None:
     """A credential that announces more octets than there are, or fewer than none, is refused."""
     with pytest.raises(MessageFormatError):
         decode_message(vector("messages", "resp-not-found").octets[:-4] + bytes.fromhex(length))
+
+
+def test_message_that_is_too_long() -> None:
+    """Nothing is written that nobody would read: the longest message is written, and one octet more is not."""
+    envelope, header = Envelope((2, 11), 1, 0), Header(OpCode.RESOLUTION, ResponseCode.ERROR)
+    room = (
+        MAX_MESSAGE_LENGTH - len(encode_message(Message(envelope, header, ErrorResponse("")))) + ENVELOPE_SIZE
+    )
+    octets = encode_message(Message(envelope, header, ErrorResponse("x" * room)))
+    assert len(decode_message(octets).body.message) == room  # type: ignore[union-attr]
+    with pytest.raises(MessageFormatError, match="at most 262144"):
+        encode_message(Message(envelope, header, ErrorResponse("x" * (room + 1))))

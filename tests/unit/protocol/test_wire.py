@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 
 import pytest
@@ -121,3 +122,25 @@ def test_what_is_written_can_be_read(
     assert (cursor.text(), cursor.i32()) == (handle, index)
     assert cursor.list_of(Cursor.u32, 4) == (unsigned, 7)
     cursor.expect_end("everything")
+
+
+def test_fields_side_by_side() -> None:
+    """Fields that stand side by side are read together, all of them or none."""
+    layout = struct.Struct("!HiB")
+    octets = layout.pack(1, -2, 3)
+    cursor = Cursor(octets + b"next")
+    assert cursor.fields(layout) == (1, -2, 3)
+    assert cursor.take(4) == b"next"
+    for length in range(len(octets)):
+        cursor = Cursor(octets, end=length)
+        with pytest.raises(MessageFormatError, match=f"7 octets announced at offset 0, {length} are there"):
+            cursor.fields(layout)
+        assert cursor.position == 0
+
+
+@pytest.mark.parametrize("length", [-1, -(2**31), 5])
+def test_length_announced_elsewhere(length: int) -> None:
+    """A length that was read with other fields is checked like any other."""
+    assert Cursor(b"abcd").announced(4) == b"abcd"
+    with pytest.raises(MessageFormatError):
+        Cursor(b"abcd").announced(length)

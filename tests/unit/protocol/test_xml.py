@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -163,6 +165,27 @@ def test_comments_and_instructions_are_dropped() -> None:
     """Only elements and text are left of a document: a comment can neither hide nor cut anything."""
     root = parse_xml(b"<a><?x y?>one<!-- -->two<!-- <b/> --></a>")
     assert (len(root), root.text) == (0, "onetwo")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_names_are_forgotten() -> None:
+    """Documents with ever new names leave nothing behind: a reader that keeps them all would fill our memory."""
+
+    def read(start: int) -> None:
+        for document in range(start, start + 150):
+            names = b"".join(b'<l%d-%d a%d-%d=""/>' % (document, n, document, n) for n in range(500))
+            parse_xml(b"<a>" + names + b"</a>")
+
+    read(0)
+    before = resident_octets()
+    read(150)
+    assert resident_octets() - before < 2 * 2**20
+
+
+def resident_octets() -> int:
+    """Return what this process holds in memory."""
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text("ascii"))
+    return int(found.group(1)) * 1024 if found else 0
 
 
 @given(

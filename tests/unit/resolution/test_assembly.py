@@ -20,11 +20,22 @@ ROOT = record_of("0.NA/0.NA", site_value(site_at("127.0.0.1")))
 
 
 async def test_default_settings() -> None:
-    """With default settings there is a resolver over the shipped registry, with memory alone."""
+    """With default settings there is a resolver over the shipped registry, with memory alone, kept up to date."""
     assembly = assemble(Settings(), Observer())
     assembly.start()
     assert assembly.redis is None
-    assert (len(assembly.cache), assembly.resolver.in_flight, len(assembly.background)) == (0, 0, 0)
+    assert (len(assembly.cache), assembly.resolver.in_flight) == (0, 0)
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "registry-keeper"]
+    await assembly.close()
+    assert len(assembly.background) == 0
+
+
+async def test_registry_that_is_not_refreshed() -> None:
+    """Where the operator does not want the registry refreshed, nothing runs in the background."""
+    assembly = assemble(Settings(refresh_registry=False), Observer())
+    assembly.start()
+    assert assembly.keeper is None
+    assert len(assembly.background) == 0
     await assembly.close()
 
 

@@ -5,21 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from resolver.demo.handle_service import HandleService, RecordStore
-from resolver.errors import ServiceNotFoundError, TransportError, UpstreamError
+from resolver.errors import (
+    AddressRefusedError,
+    CrowdedError,
+    LookupTimeoutError,
+    MessageFormatError,
+    ServiceNotFoundError,
+    SignatureError,
+    TransportError,
+    UdpUnsuitableError,
+    UpstreamError,
+)
 from resolver.model.handle import Handle
 from resolver.model.site import Site, Transport
 from resolver.protocol.codes import OpCode, OpFlag, ResponseCode
+from resolver.protocol.keys import encode_public_key
 from resolver.protocol.message import Message
+from resolver.protocol.signing import public_key_of
 from resolver.resolution.directory import Directory
-from resolver.resolution.driver import MAX_EXCHANGES, Budget, Driver, Trace
+from resolver.resolution.driver import MAX_EXCHANGES, MAX_NAMES, Budget, Driver
 from resolver.resolution.steps import (
     Answer,
     Ask,
+    Candidate,
     Conversation,
     Failed,
     Fetch,
@@ -29,7 +44,9 @@ from resolver.resolution.steps import (
     Plan,
     Question,
 )
+from resolver.resolution.trace import Trace
 from resolver.tasks import Background
+from resolver.transport.names import Names
 from tests.fakes import EPOCH, FakeClock, FakeNetwork, record_of, site_at
 
 HANDLE = Handle("10.1/abc")
@@ -235,7 +252,7 @@ async def test_two_side_by_side() -> None:
             slow, quick = quick, slow
         yield Ask(replace(slow, patience_s=0.0), Question(HANDLE))
         first = yield Ask(quick, Question(HANDLE))
-        second = yield Listen()
+        second = yield Listen(5.0)
         assert [event.candidate.site for event in (first, second)] == [drive.other, drive.site]  # type: ignore[union-attr]
         return ANSWER
 
@@ -335,15 +352,257 @@ async def test_spent_budget() -> None:
 
 
 async def test_trace() -> None:
-    """A trace tells what happened, when, and how deep."""
+    """A trace tells who was asked for what, what came of it, when, and how deep."""
     drive = Drive()
+    drive.site = site_at(ADDRESS, attributes=[("desc", "the first site")])
     trace = Trace()
     drive.budget = Budget.start(10.0, trace).descend("A", 3)
     await drive.sent()
     drive.network.down.add(ADDRESS)
     await drive.sent()
     first, second = trace.entries
-    assert (first.depth, first.handle) == (3, "10.1/abc")
-    assert first.text.startswith(f"udp://{ADDRESS}:2641 answered SUCCESS in ")
-    assert second.text == f"udp://{ADDRESS}:2641 failed: udp: refused"
-    assert 0 <= first.at_s <= second.at_s
+    assert (first.depth, first.handle, first.server, first.site) == (
+        3,
+        "10.1/abc",
+        f"udp://{ADDRESS}:2641",
+        "the first site",
+    )
+    assert (first.outcome, first.succeeded) == ("SUCCESS", True)
+    assert first.received > 100
+    assert (second.outcome, second.succeeded, second.received) == ("udp: refused", False, 0)
+    assert 0 <= first.began_s <= second.began_s
+    assert min(first.elapsed_s, second.elapsed_s) >= 0
+
+
+# --- what is learned from it -----------------------------------------------------------------------------
+
+
+async def learned(drive: Drive, error: UpstreamError) -> int:
+    """Let a question fail with ``error``, and return how often that was held against the way."""
+
+    async def fails(*_: object) -> bytes:
+        raise error
+
+    drive.network.exchange = fails  # type: ignore[method-assign, assignment]
+    failures = []
+
+    def conversation() -> Conversation[Answer]:
+        (candidate,) = yield Plan((drive.site,), HANDLE, primaries_only=False)  # type: ignore[misc]
+        event = yield Ask(candidate, Question(HANDLE))
+        assert event == Failed(candidate, error)
+        failures.append(drive.driver.health.of(candidate).failures)
+        return ANSWER
+
+    await drive.run(conversation())
+    return failures[0]
+
+
+@pytest.mark.parametrize(
+    ("error", "blamed"),
+    [
+        (TransportError("refused"), 1),
+        (LookupTimeoutError("silence"), 1),
+        (MessageFormatError("nonsense"), 1),
+        (AddressRefusedError("private"), 1),
+        (CrowdedError("full"), 0),
+        (UdpUnsuitableError("large"), 0),
+        (SignatureError("not signed"), 0),
+    ],
+)
+async def test_who_is_to_blame(error: UpstreamError, blamed: int) -> None:
+    """What a server can do nothing about is not held against it: our own crowd, a large answer, a missing signature."""
+    assert await learned(Drive(), error) == blamed
+
+
+async def ended(drive: Drive) -> None:
+    """Wait until nothing runs in the background any more."""
+    running = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    await asyncio.wait_for(asyncio.gather(*running, return_exceptions=True), 2)
+    assert len(drive.background) == 0
+
+
+async def test_probe_goes_on() -> None:
+    """A way that was asked to learn how it does now may answer after the lookup has ended."""
+    drive = Drive()
+    drive.network._services[ADDRESS, 2641].behaviour.delay_s = 0.02
+    probed = []
+
+    def conversation() -> Conversation[Answer]:
+        (slow,) = yield Plan((drive.site,), HANDLE, primaries_only=False)  # type: ignore[misc]
+        (quick,) = yield Plan((drive.other,), HANDLE, primaries_only=False)  # type: ignore[misc]
+        probed.append(slow)
+        yield Ask(replace(slow, is_probe=True, patience_s=0.0), Question(HANDLE))
+        yield Ask(quick, Question(HANDLE))
+        return ANSWER
+
+    assert await drive.run(conversation()) is ANSWER
+    assert drive.driver.health.of(probed[0]).rtt_s is None
+    await ended(drive)
+    assert drive.driver.health.of(probed[0]).rtt_s is not None
+
+
+@pytest.mark.parametrize(("patience_s", "blamed"), [(0.005, 1), (5.0, 0)])
+async def test_overtaken(patience_s: float, blamed: int) -> None:
+    """Who is given up after its patience was over is remembered as slow; who still had time is not."""
+    drive = Drive()
+    drive.network._services[ADDRESS, 2641].behaviour.silent = frozenset({"udp"})
+    asked: list[Candidate] = []
+
+    def conversation() -> Conversation[Answer]:
+        (silent,) = yield Plan((drive.site,), HANDLE, primaries_only=False)  # type: ignore[misc]
+        asked.append(silent)
+        yield Ask(replace(silent, patience_s=patience_s), Question(HANDLE))
+        yield Listen(5.0)
+        return ANSWER
+
+    driving = asyncio.get_running_loop().create_task(drive.run(conversation()))
+    await asyncio.sleep(0.03)
+    driving.cancel()
+    await asyncio.gather(driving, return_exceptions=True)
+    await ended(drive)
+    assert drive.driver.health.of(asked[0]).failures == blamed
+
+
+@pytest.mark.parametrize(
+    ("known", "said", "is_newer"),
+    [
+        (1, 1, False),
+        (1, 2, True),
+        (2, 1, False),
+        (0x7FFF, 0x8000, False),
+        (0xFFFF, 0, True),
+        (1, 0xFFFF, False),
+    ],
+)
+async def test_site_that_has_changed(known: int, said: int, is_newer: bool) -> None:
+    """A site that says its record has a later serial number than the one we know is told on, with the question."""
+    drive = Drive()
+    told: list[tuple[Site, Question]] = []
+    drive.driver.on_outdated = lambda site, question: told.append((site, question))
+    service = drive.network._services[ADDRESS, 2641]
+    service.site = replace(service.site, serial_number=said)
+    site = replace(drive.site, serial_number=known)
+    await drive.sent(site)
+    assert told == ([(site, Question(HANDLE))] if is_newer else [])
+
+
+async def test_authoritative_answers_are_noted() -> None:
+    """That a primary gave an authoritative answer is remembered of it, and of no other answer."""
+    drive = Drive()
+    way = (await planned(drive, drive.site))[0]
+    await drive.sent()
+    assert drive.driver.health.of(way).authoritative_at is None
+    await drive.sent(authoritative=True)
+    assert drive.driver.health.of(way).authoritative_at is not None
+
+
+async def planned(drive: Drive, *sites: Site) -> tuple[Candidate, ...]:
+    """Return the ways to sites as the driver plans them."""
+    found: list[tuple[Candidate, ...]] = []
+
+    def conversation() -> Conversation[Answer]:
+        found.append((yield Plan(sites, HANDLE, primaries_only=False)))  # type: ignore[arg-type]
+        return ANSWER
+
+    await drive.run(conversation())
+    return found[0]
+
+
+# --- names -----------------------------------------------------------------------------------------------
+
+
+async def test_names() -> None:
+    """Names of servers without address are looked up before anybody is asked, a few at most, side by side."""
+    drive = Drive()
+    asked: list[str] = []
+
+    async def dns(name: str) -> list[tuple[Any, ...]]:
+        asked.append(name)
+        await asyncio.sleep(0.02)
+        return [(2, 1, 6, "", (ADDRESS, 0))]
+
+    drive.driver._names = Names(dns)
+    sites = [site_at("", attributes=[("domain", f"{number}.example")]) for number in range(MAX_NAMES + 3)]
+    begun_at = asyncio.get_running_loop().time()
+    ways = await planned(drive, *sites)
+    assert asyncio.get_running_loop().time() - begun_at < 0.02 * MAX_NAMES
+    assert asked == [f"{number}.example" for number in range(MAX_NAMES)]
+    assert [way.endpoint.host for way in ways if way.endpoint.address is not None] == asked
+
+
+async def test_no_names() -> None:
+    """Where every server has an address, the DNS is left alone."""
+    drive = Drive()
+
+    async def dns(_: str) -> list[tuple[Any, ...]]:
+        raise AssertionError("a name was looked up")
+
+    drive.driver._names = Names(dns)
+    assert [str(way) for way in await planned(drive, drive.site)] == [f"udp://{ADDRESS}:2641"]
+
+
+# --- signed answers --------------------------------------------------------------------------------------
+
+
+def with_keys(drive: Drive, in_record: rsa.RSAPrivateKey | None, of_server: rsa.RSAPrivateKey | None) -> Site:
+    """Give the server a key, and return the site with the key that its record names."""
+    service = drive.network._services[ADDRESS, 2641]
+    service._key = of_server
+    key = encode_public_key(public_key_of(in_record)) if in_record is not None else b""
+    return replace(drive.site, servers=(replace(drive.site.servers[0], public_key=key),))
+
+
+@cache
+def key(_: str) -> rsa.RSAPrivateKey:
+    """Return a key of somebody."""
+    return rsa.generate_private_key(65537, 2048)
+
+
+async def certified(drive: Drive, site: Site) -> Heard | Failed:
+    """Ask for a signed answer, and return what came of it."""
+    events: list[Any] = []
+
+    def conversation() -> Conversation[Answer]:
+        (candidate,) = yield Plan((site,), HANDLE, primaries_only=False)  # type: ignore[misc]
+        events.append((yield Ask(candidate, Question(HANDLE, certified=True))))
+        return ANSWER
+
+    await drive.run(conversation())
+    event: Heard | Failed = events[0]
+    return event
+
+
+async def test_signed_answer() -> None:
+    """An answer signed with the key of the site record is heard."""
+    drive = Drive()
+    assert isinstance(await certified(drive, with_keys(drive, key("a"), key("a"))), Heard)
+
+
+@pytest.mark.parametrize(
+    ("in_record", "of_server", "complaint"),
+    [("a", "b", ""), ("a", None, ""), (None, "a", "has no key"), (None, None, "has no key")],
+)
+async def test_answer_not_signed_as_it_should_be(
+    in_record: str | None, of_server: str | None, complaint: str
+) -> None:
+    """One signed with another key, or not at all, or by a server whose key nobody knows, is a failure."""
+    drive = Drive()
+    site = with_keys(drive, key(in_record) if in_record else None, key(of_server) if of_server else None)
+    event = await certified(drive, site)
+    assert isinstance(event, Failed)
+    assert isinstance(event.error, SignatureError)
+    assert complaint in str(event.error)
+
+
+@pytest.mark.parametrize("position", [25, 60, -1])
+async def test_signed_answer_that_was_changed(position: int) -> None:
+    """Whatever octet of a signed answer is changed on the way, it is none any more."""
+    drive = Drive()
+    site = with_keys(drive, key("a"), key("a"))
+
+    def change(octets: bytes) -> bytes:
+        place = position % len(octets)
+        return octets[:place] + bytes([octets[place] ^ 1]) + octets[place + 1 :]
+
+    drive.network._services[ADDRESS, 2641].behaviour.rewrite = change
+    assert isinstance(await certified(drive, site), Failed)

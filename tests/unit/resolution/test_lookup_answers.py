@@ -17,6 +17,7 @@ from resolver.model.handle import Handle
 from resolver.model.site import Transport
 from resolver.protocol.bodies import Body, ChallengeResponse, ErrorResponse, OtherBody, SiteInfoResponse
 from resolver.protocol.codes import OpFlag, ResponseCode
+from resolver.resolution.lookup import AGAIN_AFTER_S, MAX_REPETITIONS
 from resolver.resolution.steps import Failed, Fetched, Listen, Plan, Quiet
 from tests.fakes import record_of
 from tests.unit.resolution.conversation import (
@@ -232,9 +233,9 @@ def test_waiting_for_the_last() -> None:
     lookup = ask_for(HANDLE)
     first = asking(lookup, (SITE, OTHER_SITE))
     second = asked(lookup.send(Quiet()))
-    assert lookup.send(Quiet()) == Listen()
-    assert lookup.send(Failed(second.candidate, TransportError("refused"))) == Listen()
-    error = failing(lookup, Failed(first.candidate, LookupTimeoutError("silence")))
+    assert lookup.send(Quiet()) == Listen(AGAIN_AFTER_S)
+    assert lookup.send(Failed(second.candidate, TransportError("refused"))) == Listen(AGAIN_AFTER_S)
+    error = failing(lookup, Failed(first.candidate, TransportError("reset")))
     assert isinstance(error, NoServerAnsweredError)
     assert [server for server, _ in error.attempts] == ["udp://198.51.100.2:2641", "udp://198.51.100.1:2641"]
 
@@ -243,8 +244,72 @@ def test_listening_hears_an_answer() -> None:
     """An answer that comes while listening ends the lookup."""
     lookup = ask_for(HANDLE)
     first = asking(lookup)
-    assert lookup.send(Quiet()) == Listen()
+    assert lookup.send(Quiet()) == Listen(AGAIN_AFTER_S)
     assert ending(lookup, found(first)).record == record_of(HANDLE)
+
+
+def test_silence_of_everybody() -> None:
+    """When everybody asked is silent they are asked again, one after the other, each once by its best way."""
+    lookup = ask_for(HANDLE)
+    first = asking(lookup, (SITE, OTHER_SITE))
+    second = asked(lookup.send(Quiet()))
+    assert lookup.send(Quiet()) == Listen(AGAIN_AFTER_S)
+    for ask in (first, second, first):
+        again = asked(lookup.send(Quiet()))
+        assert again.candidate.endpoint == ask.candidate.endpoint
+        assert (again.candidate.patience_s, again.candidate.is_repetition) == (AGAIN_AFTER_S, True)
+    assert ending(lookup, found(again)).answered_by == "udp://198.51.100.1:2641"
+
+
+def test_silence_to_the_end() -> None:
+    """When one of several has been silent for all of its time, somebody is asked again at once, and not for ever."""
+    lookup = ask_for(HANDLE)
+    first = asking(lookup, (SITE, OTHER_SITE))
+    second = asked(lookup.send(Quiet()))
+    assert lookup.send(Quiet()) == Listen(AGAIN_AFTER_S)
+    step = lookup.send(Failed(first.candidate, LookupTimeoutError("silence")))
+    for _ in range(MAX_REPETITIONS):
+        assert asked(step).candidate.is_repetition
+        step = lookup.send(Quiet())
+    assert step == Listen(AGAIN_AFTER_S)
+    assert lookup.send(Quiet()) == Listen(AGAIN_AFTER_S)
+    assert isinstance(failing(lookup, refused(second)), NoServerAnsweredError)
+
+
+def test_transports_are_not_asked_again() -> None:
+    """A server that may be asked in two ways is asked again by the first of them."""
+    lookup = ask_for(HANDLE)
+    first = asking(lookup, (SITE,), Transport.UDP, Transport.TCP)
+    asked(lookup.send(Quiet()))
+    assert lookup.send(Quiet()) == Listen(AGAIN_AFTER_S)
+    for _ in range(3):
+        assert asked(lookup.send(Quiet())).candidate.endpoint == first.candidate.endpoint
+
+
+def test_failure_of_a_repetition_is_no_news() -> None:
+    """That asking again fails changes nothing: it ends when those asked first have failed, and names each once."""
+    lookup = ask_for(HANDLE)
+    first = asking(lookup)
+    lookup.send(Quiet())
+    again = asked(lookup.send(Quiet()))
+    assert lookup.send(Failed(again.candidate, TransportError("refused"))) == Listen(AGAIN_AFTER_S)
+    error = failing(lookup, Failed(first.candidate, LookupTimeoutError("silence")))
+    assert isinstance(error, NoServerAnsweredError)
+    assert [(server, str(cause)) for server, cause in error.attempts] == [
+        ("udp://198.51.100.1:2641", "silence")
+    ]
+
+
+def test_busy_when_asked_again() -> None:
+    """What a server says when it is asked again counts, as its opinion."""
+    lookup = ask_for(HANDLE)
+    first = asking(lookup)
+    lookup.send(Quiet())
+    again = asked(lookup.send(Quiet()))
+    assert lookup.send(heard(again.candidate, ResponseCode.SERVER_BUSY)) == Listen(AGAIN_AFTER_S)
+    error = failing(lookup, Failed(first.candidate, LookupTimeoutError("silence")))
+    assert isinstance(error, NoServerAnsweredError)
+    assert "code 3" in str(error)
 
 
 def test_failure_beside_a_quiet_one() -> None:
@@ -254,7 +319,7 @@ def test_failure_beside_a_quiet_one() -> None:
     second = asked(lookup.send(Quiet()))
     third = asked(lookup.send(Failed(second.candidate, TransportError("refused"))))
     assert third.candidate.site == THIRD_SITE
-    assert lookup.send(heard(third.candidate, ResponseCode.SERVER_BUSY)) == Listen()
+    assert lookup.send(heard(third.candidate, ResponseCode.SERVER_BUSY)) == Listen(AGAIN_AFTER_S)
     assert ending(lookup, found(first)).record == record_of(HANDLE)
 
 
@@ -268,7 +333,7 @@ def test_late_opinion_spares_the_other_interface() -> None:
         lookup.send((by_udp, *planned(Plan((OTHER_SITE,), Handle(HANDLE), primaries_only=False)), by_tcp))
     )
     second = asked(lookup.send(Quiet()))
-    assert lookup.send(heard(ask.candidate, ResponseCode.SERVER_BUSY)) == Listen()
+    assert lookup.send(heard(ask.candidate, ResponseCode.SERVER_BUSY)) == Listen(AGAIN_AFTER_S)
     assert isinstance(failing(lookup, refused(second)), NoServerAnsweredError)
 
 

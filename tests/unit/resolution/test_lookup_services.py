@@ -15,9 +15,9 @@ from resolver.model.handle import Handle
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.model.site import Site
 from resolver.protocol.codes import ResponseCode
-from resolver.resolution.lookup import MAX_SERVICE_HANDLES, RECURSION_LIMIT
+from resolver.resolution.lookup import MAX_SERVICE_HANDLES, RECURSION_LIMIT, USUAL_SITE_OCTETS
 from resolver.resolution.steps import Answer, Conversation, Fetch, Fetched, Plan, Step
-from tests.fakes import record_of, service_value, site_value, text_value, url_value
+from tests.fakes import record_of, service_value, site_at, site_value, text_value, url_value
 from tests.unit.resolution.conversation import (
     OTHER_SITE,
     REGISTRY,
@@ -416,3 +416,15 @@ def test_record_of_the_answer() -> None:
     values = (text_value(7, "EMAIL", "a@example.org"), url_value())
     answer = ending(lookup, found(ask, *values))
     assert answer.record == HandleRecord("10.1/ABC", values)
+
+
+@pytest.mark.parametrize("octets", [10, USUAL_SITE_OCTETS + 1])
+def test_site_records_of_any_size(octets: int) -> None:
+    """A site record is read the same however often and however long it is."""
+    site = site_at("198.51.100.77", attributes=[("desc", "d" * octets)])
+    for _ in range(3):
+        lookup = ask_for("10.1/abc")
+        next(lookup)
+        step = lookup.send(fetched(site_value(site)))
+        assert isinstance(step, Plan)
+        assert step.sites == (site,)

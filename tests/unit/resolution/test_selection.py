@@ -22,6 +22,7 @@ from resolver.resolution.health import (
 from resolver.resolution.selection import (
     EXPLORATION_S,
     MAX_CANDIDATES,
+    names_needed,
     plan_candidates,
 )
 from resolver.resolution.steps import Candidate
@@ -432,3 +433,267 @@ def test_server_id_is_not_its_position() -> None:
         for candidate in plan((site,), handle=Handle(f"10.1/{number}"), transports=(UDP,)):
             found.add((str(candidate.endpoint.address), candidate.endpoint.host))
     assert found == {("192.0.2.1", "first.example"), ("192.0.2.2", None), ("192.0.2.22", None)}
+
+
+# --- recovering, and being tried anew --------------------------------------------------------------------
+
+
+PROBE = [0.0, 0.0, 0.0, 1.0]
+"""What chance brings where three sites are compared and then somebody is to be tried anew."""
+
+
+def dead(site: Site, *, failures: int = 1, health: HealthTable | None = None) -> HealthTable:
+    """Let a site fail by UDP."""
+    health = health or HealthTable()
+    for _ in range(failures):
+        health.failed(way_to(site), now=1000.0)
+    return health
+
+
+def test_ready_then_recovering_then_resting() -> None:
+    """First those believed to work, then those whose pause is over, then those that failed a moment ago."""
+    health = HealthTable()
+    health.failed(way_to(NEAR), now=990.0)
+    health.failed(way_to(MIDDLE), now=1000.0)
+    assert shown(plan((NEAR, MIDDLE, FAR), health, transports=(UDP,))) == [
+        "udp://192.0.2.3",
+        "udp://192.0.2.1",
+        "udp://192.0.2.2",
+    ]
+
+
+def test_family_that_leads_nowhere_comes_second() -> None:
+    """Where IPv6 leads nowhere, an IPv6 address never tried comes after all IPv4; one that answered does not."""
+    health = HealthTable()
+    six, other_six = site_at("2001:db8::1"), site_at("2001:db8::2")
+    health.answered(way_to(other_six), 0.01)
+    for number in range(10, 13):
+        health.failed(way_to(site_at(f"2001:db8::{number}")), now=1000.0)
+    assert shown(plan((six, NEAR, other_six), health, transports=(UDP,))) == [
+        "udp://192.0.2.1",
+        "udp://[2001:db8::2]",
+        "udp://[2001:db8::1]",
+    ]
+
+
+def test_probe_of_a_way_that_may_work_again() -> None:
+    """Now and then a way whose pause is over is asked first, and at once beside it the one that works."""
+    health = dead(NEAR)
+    first, second, third = plan((NEAR, MIDDLE, FAR), health, transports=(UDP,), now=1001.0, jitter=PROBE)
+    assert (str(first.endpoint), first.is_probe, first.patience_s) == ("udp://192.0.2.1:2641", True, 0.0)
+    assert [(str(way), way.is_probe) for way in (second, third)] == [
+        ("udp://192.0.2.2:2641", False),
+        ("udp://192.0.2.3:2641", False),
+    ]
+
+
+def test_no_probe_of_a_way_that_rests() -> None:
+    """A way that failed a moment ago is not tried anew; of those that work a slower one may be."""
+    health = dead(NEAR)
+    health.answered(way_to(MIDDLE), 0.01)
+    health.answered(way_to(FAR), 0.5)
+    first, second, third = plan((NEAR, MIDDLE, FAR), health, transports=(UDP,), jitter=PROBE)
+    assert (str(first), first.is_probe) == ("udp://192.0.2.3:2641", True)
+    assert [str(second), str(third)] == ["udp://192.0.2.2:2641", "udp://192.0.2.1:2641"]
+
+
+def test_nobody_to_probe() -> None:
+    """With one site there is nobody to try beside it, and with none that works nobody to fall back on."""
+    assert not plan((NEAR,), jitter=[0.0, 1.0])[0].is_probe
+    health = dead(MIDDLE, health=dead(NEAR))
+    assert not any(
+        way.is_probe for way in plan((NEAR, MIDDLE), health, transports=(UDP,), jitter=[0, 0, 1.0])
+    )
+
+
+def test_probes_are_rare() -> None:
+    """One question in twenty tries somebody else."""
+    health = dead(NEAR)
+    probes = [
+        plan((NEAR, MIDDLE), health, transports=(UDP,), now=2000.0, jitter=[0, 0, number / 1000])[0].is_probe
+        for number in range(1000)
+    ]
+    assert 40 <= sum(probes) <= 50
+
+
+def test_primary_that_answered_last_is_asked_first() -> None:
+    """Of several primaries the one that answered last is asked first for an authoritative answer, though slower."""
+    health = HealthTable()
+    health.answered(way_to(NEAR), 0.01)
+    health.answered(way_to(FAR), 0.9, authoritative_at=1000.0)
+    sites = (NEAR, FAR)
+    assert shown(plan(sites, health, transports=(UDP,), primaries_only=True))[0] == "udp://192.0.2.3"
+    assert shown(plan(sites, health, transports=(UDP,)))[0] == "udp://192.0.2.1"
+    assert (
+        shown(plan(sites, health, transports=(UDP,), primaries_only=True, now=5000.0))[0] == "udp://192.0.2.1"
+    )
+
+
+# --- two families ----------------------------------------------------------------------------------------
+
+
+DUAL = site_at("192.0.2.1", attributes=[("alt_addr", "2001:db8::1")])
+
+
+def test_happy_eyeballs() -> None:
+    """Of two families of which nothing is known, IPv6 is asked first and IPv4 a quarter of a second later."""
+    first, second, *_ = plan((DUAL,))
+    assert shown([first, second]) == ["udp://[2001:db8::1]", "udp://192.0.2.1"]
+    assert (first.patience_s, second.patience_s) == (0.25, FIRST_PATIENCE_S)
+
+
+def test_happy_eyeballs_between_sites() -> None:
+    """The other family may be that of another site."""
+    six = site_at("2001:db8::1")
+    assert shown(plan((six, site_at("2001:db8::2"), NEAR), transports=(UDP,))) == [
+        "udp://[2001:db8::1]",
+        "udp://192.0.2.1",
+        "udp://[2001:db8::2]",
+    ]
+
+
+def test_known_way_needs_no_second() -> None:
+    """Where the first is known to answer, there is no race."""
+    health = HealthTable()
+    health.answered(plan((DUAL,))[0], 0.02)
+    assert plan((DUAL,), health)[0].patience_s == pytest.approx(0.06)
+
+
+def test_faster_family_wins() -> None:
+    """Once both are known, the faster address of a server is asked first."""
+    health = HealthTable()
+    six, four, *_ = plan((DUAL,), transports=(UDP,))
+    health.answered(six, 0.2)
+    health.answered(four, 0.02)
+    assert shown(plan((DUAL,), health, transports=(UDP,))) == ["udp://192.0.2.1", "udp://[2001:db8::1]"]
+
+
+# --- names -----------------------------------------------------------------------------------------------
+
+
+def named(name: str, *addresses: str) -> Site:
+    """Return a site known by name, with the addresses that are given as well."""
+    return site_at(*(addresses or ("",)), attributes=[("domain", name)])
+
+
+def test_names_needed() -> None:
+    """Names are needed of servers without address only, each once, and of the server responsible only."""
+    sites = (NEAR, named("a.example"), named("b.example", "192.0.2.9"), named("a.example"), site_at(""))
+    assert names_needed(sites, HANDLE) == ["a.example"]
+    several = site_at(
+        "", "", "", attributes=[(f"domain.{number}", f"{number}.example") for number in range(3)]
+    )
+    position = several.servers.index(responsible_server(several, HANDLE))  # type: ignore[arg-type]
+    assert names_needed((several,), HANDLE) == [f"{position}.example"]
+
+
+def test_addresses_of_names() -> None:
+    """A server known by name is asked at every address that the name has, IPv6 first; the name goes along."""
+    looked_up = {"a.example": (ip_address("192.0.2.5"), ip_address("2001:db8::5"))}
+    ways = plan_candidates(
+        (named("a.example"),),
+        HANDLE,
+        primaries_only=False,
+        transports=(UDP,),
+        health=HealthTable(),
+        now=0.0,
+        chance=lambda: 0.0,
+        names=looked_up,
+    )
+    assert shown(ways) == ["udp://[2001:db8::5]", "udp://192.0.2.5"]
+    assert {way.endpoint.host for way in ways} == {"a.example"}
+
+
+def test_names_that_change() -> None:
+    """What a name stood for yesterday is not asked today."""
+    for text in ("192.0.2.5", "192.0.2.6"):
+        (way,) = plan_candidates(
+            (named("a.example"),),
+            HANDLE,
+            primaries_only=False,
+            transports=(UDP,),
+            health=HealthTable(),
+            now=0.0,
+            chance=lambda: 0.0,
+            names={"a.example": (ip_address(text),)},
+        )
+        assert str(way) == f"udp://{text}:2641"
+
+
+# --- what holds always -----------------------------------------------------------------------------------
+
+
+addresses = st.sampled_from(
+    [*(f"192.0.2.{number}" for number in range(1, 9)), "2001:db8::1", "2001:db8::2", ""]
+)
+some_sites = st.lists(
+    st.builds(
+        lambda where, primary, option, alt: site_at(
+            *where, primary=primary, hash_option=option, attributes=[("alt_addr", alt)] if alt else []
+        ),
+        st.lists(addresses, max_size=3),
+        st.booleans(),
+        st.sampled_from([0, 1, 2, 77]),
+        st.sampled_from(["", "2001:db8::9", "192.0.2.99", "nonsense"]),
+    ),
+    max_size=6,
+)
+histories = st.lists(st.tuples(st.integers(0, 40), st.one_of(st.none(), st.floats(0, 2))), max_size=40)
+
+
+@given(
+    some_sites,
+    histories,
+    st.lists(st.sampled_from(Transport), unique=True, max_size=4),
+    st.booleans(),
+    st.lists(st.floats(0, 1), max_size=8),
+    st.floats(999, 1100),
+)
+def test_what_holds_always(
+    sites: list[Site],
+    history: list[tuple[int, float | None]],
+    transports: list[Transport],
+    primaries_only: bool,
+    jitter: list[float],
+    now: float,
+) -> None:
+    """Whatever records say, whatever was learned and whatever chance brings, a plan keeps these rules."""
+    health = HealthTable()
+    everybody = plan(sites, transports=tuple(Transport))
+    for number, elapsed_s in history:
+        if everybody:
+            way = everybody[number % len(everybody)]
+            if elapsed_s is None:
+                health.failed(way, 1000.0)
+            else:
+                health.answered(way, elapsed_s)
+    handle = Handle("10.1/xyz")
+    planned = plan(
+        sites,
+        health,
+        handle=handle,
+        transports=transports,
+        primaries_only=primaries_only,
+        now=now,
+        jitter=jitter,
+    )
+    assert len(planned) <= MAX_CANDIDATES
+    for way in planned:
+        assert way.transport in transports
+        assert way.site in sites
+        assert way.server is responsible_server(way.site, handle)
+        assert way.server.query_interface(way.transport) is not None
+        assert 0 <= way.patience_s <= LONGEST_PATIENCE_S
+    if primaries_only and any(site.primary for site in sites):
+        assert all(way.site.primary for way in planned)
+    probes = [way for way in planned if way.is_probe]
+    assert planned[: len(probes)] == tuple(probes)
+    assert len(probes) <= 1
+    rest = [health.of(way) for way in planned if not way.is_probe]
+    is_resting = [known.pause_until > now for known in rest]
+    assert is_resting == sorted(is_resting)
+    failed = [known.failures > 0 for known in rest if known.pause_until <= now]
+    assert failed == sorted(failed) or not all(map(health.reaches, planned))
+    if probes:
+        assert health.of(probes[0]).pause_until <= now
+        assert len(planned) > 1

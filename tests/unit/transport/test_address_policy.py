@@ -91,6 +91,11 @@ PRIVATE_ADDRESSES = [
     "2002:c0a8:101::1",
     "3fff::1",
     "5f00::1",
+    "::1:0:0",  # assigned to nobody
+    "200::1",
+    "4000::1",
+    "8000::1",
+    "fbff::1",
     "fc00::1",
     "fd00:ec2::254",  # metadata over IPv6
     "fdff:ffff::1",
@@ -200,3 +205,71 @@ def test_default_is_strict() -> None:
     """Nobody has to ask for safety."""
     with pytest.raises(AddressRefusedError):
         AddressPolicy().check(ip_address("127.0.0.1"), PORT)
+
+
+def wrapped(address: IPv4Address) -> list[IPv6Address]:
+    """Return each IPv6 address that leads to an IPv4 address: compatible, mapped, translated, NAT64, 6to4."""
+    number = int(address)
+    prefixes = [0, 0xFFFF << 32, 0xFFFF << 48, 0x64FF9B << 96]
+    return [*(IPv6Address(prefix | number) for prefix in prefixes), IPv6Address(0x2002 << 112 | number << 80)]
+
+
+def verdict(policy: AddressPolicy, address: IPv4Address | IPv6Address, port: int = PORT) -> bool:
+    """Return whether an address may be asked."""
+    try:
+        policy.check(address, port)
+    except AddressRefusedError:
+        return False
+    return True
+
+
+@given(st.ip_addresses(v=4))
+def test_wrapping_changes_nothing(address: IPv4Address) -> None:
+    """Any IPv4 address may be asked in IPv6 exactly if it may be asked as it is."""
+    # These two are refused as what they are in IPv6: the unspecified address, and loopback.
+    ways = [way for way in wrapped(address) if int(way) > 1]
+    assert {verdict(PUBLIC, way) for way in ways} == {verdict(PUBLIC, address)}
+
+
+@given(st.ip_addresses(v=4))
+def test_never_is_never(address: IPv4Address) -> None:
+    """What is no single server is refused in every wrapping, though the operator allows private addresses."""
+    refused = address.is_multicast or int(address) >= 0xF000_0000
+    assert {verdict(PRIVATE_TOO, way) for way in [address, *wrapped(address)] if int(way) > 1} == {
+        not refused and int(address) != 0
+    }
+
+
+@given(st.ip_addresses(), st.integers(-10, 2**33))
+def test_allowing_more_refuses_nothing(address: IPv4Address | IPv6Address, port: int) -> None:
+    """Whatever may be asked by default may be asked where private addresses are allowed, for any address and port."""
+    if verdict(PUBLIC, address, port):
+        assert verdict(PRIVATE_TOO, address, port)
+
+
+@given(st.ip_addresses())
+def test_stricter_than_python(address: IPv4Address | IPv6Address) -> None:
+    """Nothing that Python takes for private, loopback, link-local or multicast may be asked."""
+    suspicious = (
+        address.is_private
+        or address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address.is_reserved
+    )
+    nat64 = address.version == 6 and int(address) >> 32 == 0x64FF9B << 64
+    if (
+        suspicious
+        and not nat64
+        and not (address.version == 6 and int(address) >> 32 in (0, 0xFFFF, 0xFFFF0000))
+    ):
+        assert not verdict(PUBLIC, address)
+
+
+def test_verdicts_of_policies_do_not_mix() -> None:
+    """What is remembered of one policy is not what another one says."""
+    address = ip_address("127.0.0.1")
+    for _ in range(2):
+        assert [verdict(policy, address) for policy in (PUBLIC, PRIVATE_TOO, PUBLIC)] == [False, True, False]
+        assert [verdict(PRIVATE_TOO, address, port) for port in (2641, 25, 2641)] == [True, False, True]

@@ -1,0 +1,208 @@
+"""The inbox of a UDP exchange: which datagrams make an answer, and which show that there will be none."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolver.errors import LookupTimeoutError, TransportError, UdpUnsuitableError
+from resolver.model.site import IPAddress
+from resolver.protocol.envelope import Envelope, encode_envelope
+from resolver.protocol.fragments import MAX_PAYLOAD, split_message
+from resolver.transport.udp import MAX_NEAR_MISSES, MAX_PIECES, Inbox, UdpTransport
+
+ID = 1234
+
+
+def message(octets: int, request_id: int = ID) -> bytes:
+    """Return something with the shape of a message."""
+    return encode_envelope(Envelope((2, 11), request_id, octets)) + bytes(octets)
+
+
+async def outcome(inbox: Inbox) -> bytes | None:
+    """Return what the inbox has come to by now."""
+    assert not inbox.is_waiting
+    return await inbox.answer
+
+
+async def test_whole_answer() -> None:
+    """One datagram with the right request id is the answer."""
+    inbox = Inbox(ID)
+    inbox.take(message(100))
+    assert await outcome(inbox) == message(100)
+
+
+@given(st.integers(0, MAX_PIECES * MAX_PAYLOAD), st.randoms(use_true_random=False))
+async def test_pieces_in_any_order(octets: int, chance: object) -> None:
+    """Any answer of at most sixteen datagrams is put together, in whatever order and however often they come."""
+    pieces = split_message(message(octets), mark=False) * 2
+    chance.shuffle(pieces)  # type: ignore[attr-defined]
+    inbox = Inbox(ID)
+    for piece in pieces:
+        inbox.take(piece)
+    assert await outcome(inbox) == message(octets)
+
+
+async def test_first_answer_counts() -> None:
+    """What comes after the answer changes nothing, an answer or a failure."""
+    inbox = Inbox(ID)
+    for octets in (100, 200):
+        inbox.take(message(octets))
+    inbox.fail(OSError("refused"))
+    inbox.time_out()
+    assert await outcome(inbox) == message(100)
+
+
+async def test_piece_too_many() -> None:
+    """The first piece of an answer that takes more than sixteen shows that UDP will not do."""
+    inbox = Inbox(ID)
+    inbox.take(split_message(message(MAX_PIECES * MAX_PAYLOAD + 1), mark=False)[5])
+    with pytest.raises(UdpUnsuitableError, match="17 datagrams"):
+        await outcome(inbox)
+
+
+@pytest.mark.parametrize("near_miss", [message(100, ID + 1), b"", message(100)[:-1], message(600)[:512][:-1]])
+async def test_near_misses(near_miss: bytes) -> None:
+    """A few datagrams that do not fit are put up with, and one more is not."""
+    inbox = Inbox(ID)
+    for _ in range(MAX_NEAR_MISSES):
+        inbox.take(near_miss)
+    assert inbox.is_waiting
+    inbox.take(near_miss)
+    with pytest.raises(UdpUnsuitableError, match="forged"):
+        await outcome(inbox)
+
+
+async def test_waiting_again() -> None:
+    """After a time-out the next wait goes on with what has arrived, near misses included."""
+    first, second = split_message(message(600), mark=False)
+    inbox = Inbox(ID)
+    inbox.take(b"")
+    inbox.take(first)
+    inbox.time_out()
+    assert await outcome(inbox) is None
+    inbox.wait_again()
+    inbox.take(second)
+    assert await outcome(inbox) == message(600)
+
+
+async def test_refusal() -> None:
+    """A refusal ends the wait at once."""
+    inbox = Inbox(ID)
+    inbox.fail(ConnectionRefusedError(111, "Connection refused"))
+    with pytest.raises(ConnectionRefusedError):
+        await outcome(inbox)
+
+
+@given(st.lists(st.binary(max_size=600), max_size=20))
+async def test_garbage(datagrams: list[bytes]) -> None:
+    """No garbage makes an answer, or anything but an ``UdpUnsuitableError``."""
+    inbox = Inbox(ID)
+    for datagram in datagrams:
+        inbox.take(datagram)
+    if inbox.is_waiting:
+        return
+    try:
+        whole = await inbox.answer
+    except UdpUnsuitableError:
+        return
+    assert whole is not None
+    assert whole[8:12] == ID.to_bytes(4, "big")
+
+
+# --- the exchange around it ------------------------------------------------------------------------------
+
+
+class Channel:
+    """Notes what is sent, and answers or fails as told."""
+
+    def __init__(self, inbox: Inbox, *, answer_to: int = 0, error: OSError | None = None) -> None:
+        self.inbox, self.answer_to, self.error = inbox, answer_to, error
+        self.sent: list[bytes] = []
+        self.closed = 0
+
+    def send(self, datagram: bytes, /) -> None:
+        self.sent.append(datagram)
+        if self.error is not None:
+            raise self.error
+        if len(self.sent) == self.answer_to:
+            self.inbox.take(message(10))
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Channels:
+    """Opens channels, and keeps them."""
+
+    def __init__(self, **how: object) -> None:
+        self.how = how
+        self.opened: list[Channel] = []
+
+    def __call__(self, _address: IPAddress, _port: int, inbox: Inbox) -> Channel:
+        self.opened.append(Channel(inbox, **self.how))  # type: ignore[arg-type]
+        return self.opened[-1]
+
+
+async def exchange(channels: Channels, octets: int = 10) -> bytes:
+    transport = UdpTransport((0.001, 0.001, 0.001), channels)
+    return await transport.exchange(None, 2641, message(octets))  # type: ignore[arg-type]  # nobody looks
+
+
+@pytest.mark.parametrize("sent", [1, 2, 3])
+async def test_asked_until_answered(sent: int) -> None:
+    """The question is sent until an answer comes, and its channel is closed then."""
+    channels = Channels(answer_to=sent)
+    assert await exchange(channels) == message(10)
+    (channel,) = channels.opened
+    assert channel.sent == [message(10)] * sent
+    assert channel.closed == 1
+
+
+async def test_silence() -> None:
+    """After the last time-out it is over."""
+    channels = Channels()
+    with pytest.raises(LookupTimeoutError):
+        await exchange(channels)
+    assert [(len(channel.sent), channel.closed) for channel in channels.opened] == [(3, 1)]
+
+
+async def test_long_question() -> None:
+    """Each transmission has all pieces of a long question."""
+    channels = Channels(answer_to=4)
+    await exchange(channels, octets=600)
+    assert channels.opened[0].sent == split_message(message(600)) * 2
+
+
+async def test_sending_fails() -> None:
+    """That nothing can be sent is trouble with this server, told with the reason."""
+    channels = Channels(error=OSError(101, "Network is unreachable"))
+    with pytest.raises(TransportError, match="udp: Network is unreachable"):
+        await exchange(channels)
+    assert channels.opened[0].closed == 1
+
+
+async def test_opening_fails() -> None:
+    """So is it that no socket can be had."""
+
+    def exhausted(*_: object) -> Channel:
+        raise OSError(24, "Too many open files")
+
+    with pytest.raises(TransportError, match="udp: Too many open files"):
+        await UdpTransport((0.001,), exhausted).exchange(None, 1, message(1))  # type: ignore[arg-type]
+
+
+async def test_given_up() -> None:
+    """An exchange that is cancelled closes its channel."""
+    channels = Channels()
+    asking = asyncio.get_running_loop().create_task(
+        UdpTransport((5.0,), channels).exchange(None, 1, message(1))  # type: ignore[arg-type]
+    )
+    await asyncio.sleep(0)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert channels.opened[0].closed == 1
