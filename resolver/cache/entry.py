@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
@@ -81,6 +82,13 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Stored)
 
 
+MAX_KNOWN_ENTRIES = 1024
+"""Entries kept in readable form: the records of busy prefixes are read for each of their handles."""
+
+USUAL_OCTETS = 4096
+"""Longest entry that is kept so, for all of them together to take some megabytes at most."""
+
+
 def encode_entry(key: str, entry: Entry) -> bytes:
     """Write an entry for the cache key it belongs to."""
     namespace = None if entry.namespace is None else _namespace_fields(entry.namespace)
@@ -114,6 +122,10 @@ def decode_entry(key: str, octets: bytes) -> Entry:
     Raises:
         MessageFormatError: not an entry, of another schema, or of another key.
     """
+    return _usual_entry(key, octets) if len(octets) <= USUAL_OCTETS else _decode(key, octets)
+
+
+def _decode(key: str, octets: bytes) -> Entry:
     try:
         stored = _decoder.decode(octets)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -128,3 +140,6 @@ def decode_entry(key: str, octets: bytes) -> Entry:
         return Absence(stored.fetched_at, stored.lifetime_s, stored.missing_prefix, stored.reason, namespace)
     record = HandleRecord(stored.handle, decode_value_list(stored.values))
     return CachedRecord(record, stored.fetched_at, stored.lifetime_s, stored.answered_by, namespace)
+
+
+_usual_entry = lru_cache(MAX_KNOWN_ENTRIES)(_decode)

@@ -22,6 +22,8 @@ MAX_WAITERS = 1000
 @dataclass(slots=True, eq=False)
 class _Flight(Generic[Result]):
     task: asyncio.Task[Result]
+    begun_at: float
+    """On the clock of the event loop."""
     waiters: int = 0
 
 
@@ -35,6 +37,14 @@ class SingleFlight(Generic[Result]):
 
     def __len__(self) -> int:
         return len(self._running)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._running
+
+    def age_s(self, key: str) -> float:
+        """Return for how long work has been under way for ``key``; 0 if there is none."""
+        flight = self._running.get(key)
+        return 0.0 if flight is None else asyncio.get_running_loop().time() - flight.begun_at
 
     async def settle(self, key: str) -> None:
         """Wait until work that is under way for ``key`` has ended, however it ends."""
@@ -74,7 +84,8 @@ class SingleFlight(Generic[Result]):
         return (self._start(key, work) if flight is None else flight).task
 
     def _start(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> _Flight[Result]:
-        flight = _Flight(self._background.start(work(), name=f"lookup:{key!r}"))
+        task = self._background.start(work(), name=f"lookup:{key!r}")
+        flight = _Flight(task, asyncio.get_running_loop().time())
         self._running[key] = flight
         flight.task.add_done_callback(lambda _: self._running.pop(key))
         return flight

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.cache.entry import SCHEMA, Absence, CachedRecord, Entry, decode_entry, encode_entry
+from resolver.cache.entry import (
+    SCHEMA,
+    USUAL_OCTETS,
+    Absence,
+    CachedRecord,
+    Entry,
+    decode_entry,
+    encode_entry,
+)
 from resolver.errors import MessageFormatError
 from resolver.model.namespace import Namespace
 from resolver.model.record import HandleRecord, HandleValue, Reference, TtlType
@@ -183,3 +191,14 @@ def check_types(entry: Entry) -> None:
         case Absence():
             assert entry.missing_prefix is None or isinstance(entry.missing_prefix, str)
             assert isinstance(entry.reason, str)
+
+
+@pytest.mark.parametrize("octets", [10, USUAL_OCTETS + 1])
+def test_entries_read_again(octets: int) -> None:
+    """An entry reads the same however often and however long it is, and never under another key."""
+    entry = CachedRecord(HandleRecord("10.1/abc", (HandleValue(1, "DESC", b"d" * octets),)), 1.0, 2.0)
+    written = encode_entry("10.1/abc", entry)
+    for _ in range(3):
+        assert decode_entry("10.1/abc", written) == entry
+        with pytest.raises(MessageFormatError):
+            decode_entry("10.1/abd", written)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from resolver.cache.memory import MAX_FREQUENCY, OVERHEAD_OCTETS, MemoryCache
+from resolver.cache.memory import MAX_ATTACHED, MAX_FREQUENCY, OVERHEAD_OCTETS, Made, MemoryCache
 
 KEYS = st.sampled_from([f"10.1/{number}" for number in range(40)])
 PLENTY = 10**9
@@ -270,3 +270,116 @@ def test_frequency_counts_hits() -> None:
     for _ in range(10):
         cache.get("key")
     assert cache.frequency("key") == MAX_FREQUENCY
+
+
+# --- what is made of entries -----------------------------------------------------------------------------
+
+
+class Thing:
+    """Something made of an entry."""
+
+    def __init__(self, octets: int = 100) -> None:
+        self.octets = octets
+
+
+def watched(cache: MemoryCache[int]) -> list[Made]:
+    """Return the list into which everything is put that is undone."""
+    undone: list[Made] = []
+    cache.on_undone = undone.append
+    return undone
+
+
+def test_what_was_made_goes_with_its_entry() -> None:
+    """Whatever becomes of an entry, replaced, dropped, evicted or cleared, what was made of it is undone, once."""
+    cache: MemoryCache[int] = MemoryCache(10, PLENTY)
+    undone = watched(cache)
+    things = [Thing() for _ in range(4)]
+    for number, thing in enumerate(things):
+        cache.put(f"key-{number}", number, 10)
+        assert cache.attach(f"key-{number}", thing)
+    before = cache.octets
+    cache.put("key-0", 0, 10)
+    assert undone == [things[0]]
+    assert cache.octets == before - 100
+    cache.drop("key-1")
+    assert undone == things[:2]
+    fill(cache, "flood", 20)
+    assert undone[2:] == things[2:]
+    cache.put("key-9", 9, 10)
+    cache.attach("key-9", last := Thing())
+    cache.clear()
+    assert undone[-1] is last
+    assert len(undone) == 5
+    assert cache.octets == 0
+
+
+def test_without_an_entry_nothing_is_attached() -> None:
+    """What has nothing to live on is refused, and so is what would take more than its share."""
+    cache: MemoryCache[int] = MemoryCache(10, 10_000)
+    assert not cache.attach("nothing", Thing())
+    cache.put("key", 1, 10)
+    assert not cache.attach("key", Thing(5000))
+    assert cache.attach("key", Thing(100))
+
+
+def test_one_entry_does_not_hold_everything() -> None:
+    """Of many things made of one entry the latest few stay."""
+    cache: MemoryCache[int] = MemoryCache(10, PLENTY)
+    undone = watched(cache)
+    cache.put("key", 1, 10)
+    things = [Thing() for _ in range(3 * MAX_ATTACHED)]
+    for thing in things:
+        assert cache.attach("key", thing)
+    assert undone == things[:-MAX_ATTACHED]
+    assert cache.octets == weight_of("key", 10) + 100 * MAX_ATTACHED
+
+
+def test_what_was_made_counts_towards_the_limit() -> None:
+    """Octets of what was made are octets of the cache: it makes room for them."""
+    cache: MemoryCache[int] = MemoryCache(1000, 100 * weight_of("key-00", 10))
+    for number in range(90):
+        cache.put(f"key-{number:02}", number, 10)
+    for number in range(90):
+        cache.attach(f"key-{number:02}", Thing(weight_of("key-00", 10)))
+        assert cache.octets <= 100 * weight_of("key-00", 10)
+    assert len(cache) < 60
+
+
+def test_everything_made_can_be_given_up() -> None:
+    """Entries stay when all that was made of them goes; one thing may go alone."""
+    cache: MemoryCache[int] = MemoryCache(10, PLENTY)
+    undone = watched(cache)
+    cache.put("key", 1, 10)
+    first, second, third = Thing(), Thing(), Thing()
+    for thing in (first, second, third):
+        cache.attach("key", thing)
+    cache.detach("key", second)
+    cache.detach("key", second)
+    assert undone == [second]
+    cache.undo_all()
+    assert undone == [second, first, third]
+    assert cache.get("key") == 1
+    assert cache.octets == weight_of("key", 10)
+
+
+def test_a_new_value_keeps_the_place_of_the_old() -> None:
+    """A hot record that is fetched anew does not have to hold its own against a flood again."""
+    cache: MemoryCache[int] = MemoryCache(100, PLENTY)
+    cache.put("hot", 1, 10)
+    cache.get("hot")
+    fill(cache, "first", 200)  # by now it is in the main queue
+    cache.put("hot", 2, 10)
+    fill(cache, "second", 200)
+    assert cache.get("hot") == 2
+
+
+def test_looking_is_not_asking() -> None:
+    """Whoever only looks does not make an entry wanted; whoever uses what was made of it does."""
+    cache: MemoryCache[int] = MemoryCache(10, PLENTY)
+    cache.put("key", 1, 10)
+    assert cache.look("key") == 1
+    assert cache.look("other") is None
+    assert cache.frequency("key") == 0
+    cache.touch("key")
+    cache.touch("other")
+    assert cache.frequency("key") == 1

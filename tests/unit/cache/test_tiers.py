@@ -301,6 +301,7 @@ async def test_replace_reaches_everybody(both: Tiers) -> None:
     await both.cache.replace(KEY, NEW)
     assert both.cache.peek(KEY) == Cached(NEW, "fresh")
     assert both.redis.held(KEY) == NEW
+    assert both.redis.calls[-1] == ("break", KEY), "a lookup under way must not count for others any more"
     assert both.redis.announced == [KEY]
     assert both.forgotten == [KEY]
 
