@@ -13,6 +13,7 @@ from resolver.answer.targets import Target, Unusable, read_target
 from resolver.model.handle import fold_ascii
 from resolver.model.location import Location, LocationDocument
 from resolver.model.record import HandleValue, has_type
+from resolver.phrases import phrase
 
 __all__ = ["Places", "find_places", "place_target", "url_values"]
 
@@ -135,7 +136,7 @@ def place_target(location: Location, handle: str, schemes: frozenset[str]) -> Ta
     template = location.get("href_template")
     text = location.get("href") if template is None else _fill(template, handle)
     return (
-        Unusable("it has no href")
+        Unusable(phrase("it has no href"))
         if text is None
         else read_target(text.encode("utf-8", "surrogatepass"), schemes)
     )

@@ -56,6 +56,10 @@ def _guesses(text: str) -> Iterator[str]:
     for length in range(len(text) - 1, max(len(bare), len(text) - 1 - MAX_STEPS), -1):
         yield text[:length]
     yield bare
+    if any(character.isspace() for character in text):
+        word = text.split()[0]  # the rest is what the sentence goes on with
+        yield word
+        yield word.rstrip(_TRAILING)
     decoded = unquote(text, errors="replace")
     if decoded != text and "\ufffd" not in decoded:
         yield decoded  # percent-encoded twice on its way here

@@ -9,6 +9,7 @@ from resolver.answer.targets import DEFAULT_SCHEMES, Target, Unusable, read_targ
 from resolver.answer.visible import handle_in, is_mail_address, mail_uri, visible_text
 from resolver.model.handle import fold_ascii
 from resolver.model.record import DEFAULT_PERMISSIONS, HandleValue, Permission, Reference, TtlType, has_type
+from resolver.phrases import Day, Duration, Several, phrase
 from resolver.protocol.json_values import time_to_json
 from resolver.protocol.text import as_text
 
@@ -18,25 +19,25 @@ MAX_SHOWN_CHARACTERS = 4000
 MAX_SHOWN_OCTETS = 256
 
 _TYPE_NAMES = {
-    "URL": "Location",
-    "0.TYPE/URL": "Location",
-    "EMAIL": "E-mail address",
-    "DESC": "Description",
-    "HS_ADMIN": "Administrator",
-    "HS_VLIST": "Group of administrators",
-    "HS_ALIAS": "Alias",
-    "HS_SITE": "Service site",
-    "HS_SITE.6": "Service site",
-    "HS_SITE.PREFIX": "Service site for derived prefixes",
-    "HS_NA_DELEGATE": "Service site for derived prefixes",
-    "HS_SERV": "Service handle",
-    "HS_SERV.PREFIX": "Service handle for derived prefixes",
-    "HS_PUBKEY": "Public key",
-    "HS_SECKEY": "Secret key",
-    "HS_NAMESPACE": "Prefix policy",
-    "HS_SIGNATURE": "Signature of this record",
-    "HS_CERT": "Certificate",
-    "10320/LOC": "Locations",
+    "URL": phrase("Location"),
+    "0.TYPE/URL": phrase("Location"),
+    "EMAIL": phrase("E-mail address"),
+    "DESC": phrase("Description"),
+    "HS_ADMIN": phrase("Administrator"),
+    "HS_VLIST": phrase("Group of administrators"),
+    "HS_ALIAS": phrase("Alias"),
+    "HS_SITE": phrase("Service site"),
+    "HS_SITE.6": phrase("Service site"),
+    "HS_SITE.PREFIX": phrase("Service site for derived prefixes"),
+    "HS_NA_DELEGATE": phrase("Service site for derived prefixes"),
+    "HS_SERV": phrase("Service handle"),
+    "HS_SERV.PREFIX": phrase("Service handle for derived prefixes"),
+    "HS_PUBKEY": phrase("Public key"),
+    "HS_SECKEY": phrase("Secret key"),
+    "HS_NAMESPACE": phrase("Prefix policy"),
+    "HS_SIGNATURE": phrase("Signature of this record"),
+    "HS_CERT": phrase("Certificate"),
+    "10320/LOC": phrase("Locations"),
 }
 _HANDLE_TYPES = ("HS_ALIAS", "HS_SERV")
 _LOCATION_TYPES = ("URL", "0.TYPE/URL")
@@ -103,28 +104,27 @@ def show_value(value: HandleValue, schemes: frozenset[str] = DEFAULT_SCHEMES) ->
     )
 
 
-def describe_duration(seconds: float) -> str:
+def describe_duration(seconds: float) -> Duration:
     """Return a duration in its largest two units: ``1 day``, ``2 hours 5 minutes``, ``0 seconds``."""
-    left = max(0, int(seconds))
-    parts = []
-    for name, size in (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1)):
-        count, left = divmod(left, size)
-        if count:
-            parts.append(f"{count} {name}{'' if count == 1 else 's'}")
-    return " ".join(parts[:2]) or "0 seconds"
+    return Duration.of(seconds)
 
 
 def _shortened(text: str) -> str:
     if len(text) <= MAX_SHOWN_CHARACTERS:
         return text
-    return f"{text[:MAX_SHOWN_CHARACTERS]}… ({len(text) - MAX_SHOWN_CHARACTERS} more characters)"
+    return phrase(
+        "%(beginning)s… (%(number)s more characters)",
+        beginning=text[:MAX_SHOWN_CHARACTERS],
+        number=len(text) - MAX_SHOWN_CHARACTERS,
+    )
 
 
 def _hexadecimal(data: bytes) -> str:
     shown = data[:MAX_SHOWN_OCTETS].hex(" ")
-    return (
-        shown if len(data) <= MAX_SHOWN_OCTETS else f"{shown} … ({len(data) - MAX_SHOWN_OCTETS} more octets)"
-    )
+    if len(data) <= MAX_SHOWN_OCTETS:
+        return shown
+    number = len(data) - MAX_SHOWN_OCTETS
+    return phrase("%(beginning)s … (%(number)s more octets)", beginning=shown, number=number)
 
 
 def _is_location(value: HandleValue) -> bool:
@@ -139,7 +139,9 @@ def _link(value: HandleValue, text: str | None, schemes: frozenset[str]) -> tupl
         case Target(uri):
             return uri, ""
         case Unusable(reason):
-            return None, f"Nobody is sent there, because {_shortened(reason)}." if _is_location(value) else ""
+            if not _is_location(value):
+                return None, ""
+            return None, phrase("Nobody is sent there, because %(reason)s.", reason=_shortened(reason))
 
 
 def _type_handle(value_type: str) -> str | None:
@@ -162,35 +164,26 @@ def _named_handle(value: HandleValue, text: str | None) -> str | None:
 def _describe_ttl(value: HandleValue) -> str:
     match value.ttl_type:
         case TtlType.RELATIVE:
-            return f"for {describe_duration(value.ttl)}"
+            return phrase("for %(duration)s", duration=describe_duration(value.ttl))
         case TtlType.ABSOLUTE:
-            return f"until {describe_day(value.ttl)}"
+            return phrase("until %(day)s", day=describe_day(value.ttl))
         case _:
-            return "for no time"
+            return phrase("for no time")
 
 
-def describe_day(seconds: int) -> str:
+def describe_day(seconds: int) -> Day:
     """Return the day of a moment in seconds since 1970: ``2 March 2026``."""
-    year, month, day = time_to_json(seconds)[:10].rsplit("-", 2)
-    return f"{int(day)} {_MONTHS[int(month) - 1]} {year}"
-
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
+    return Day.of(seconds)
 
 
 _PERMISSION_NAMES = {
-    Permission.PUBLIC_READ: "everybody reads",
-    Permission.PUBLIC_WRITE: "everybody writes",
-    Permission.ADMIN_READ: "administrators read",
-    Permission.ADMIN_WRITE: "administrators write",
+    Permission.PUBLIC_READ: phrase("everybody reads"),
+    Permission.PUBLIC_WRITE: phrase("everybody writes"),
+    Permission.ADMIN_READ: phrase("administrators read"),
+    Permission.ADMIN_WRITE: phrase("administrators write"),
 }
 
 
 def _describe_permissions(permissions: int) -> str:
-    return (
-        ", ".join(name for permission, name in _PERMISSION_NAMES.items() if permissions & permission)
-        or "nobody"
-    )
+    allowed = [name for permission, name in _PERMISSION_NAMES.items() if permissions & permission]
+    return Several.of(allowed) if allowed else phrase("nobody")

@@ -56,7 +56,7 @@ def _weight(parameters: Sequence[str]) -> float:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "q":
             found = re.fullmatch(r"[01](?:\.[0-9]{0,10})?|\.[0-9]{1,10}", value.strip())
-            return min(1.0, float(value)) if found else 1.0
+            return min(1.0, float(found.group())) if found else 1.0
     return 1.0
 
 

@@ -60,13 +60,20 @@ def error_json(code: int, message: str = "", handle: str | None = None) -> dict[
     return shown
 
 
+def _plain_text(value: object) -> str:
+    """Return a text that can be said in other languages as what it is in English."""
+    if isinstance(value, str):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")
+
+
 def write_json(shown: Json, *, pretty: bool = False) -> bytes:
     """Write JSON without spaces, or indented by two.
 
     The two line separators that JavaScript once could not have in strings are escaped, as the deployed API
     does, so that the same octets serve for JSONP.
     """
-    octets = msgspec.json.encode(shown)
+    octets = msgspec.json.encode(shown, enc_hook=_plain_text)
     if pretty:
         octets = msgspec.json.format(octets, indent=2)
     if b"\xe2\x80" in octets:

@@ -7,10 +7,12 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from resolver.demo.network import shipped_records
 from tests.integration.proxy import RunningProxy, run_proxy
+
+expect.set_options(timeout=20_000)  # a machine may be busy with other tests
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

@@ -9,6 +9,7 @@ from resolver.answer.formats import linked_data, table, text
 from resolver.answer.formats.view import RecordView
 from resolver.answer.negotiation import Requester, read_weighted
 from resolver.answer.record_json import record_json, write_json
+from resolver.phrases import phrase
 
 __all__ = ["FORMATS", "Format", "choose_format"]
 
@@ -36,7 +37,7 @@ def _json(record: RecordView) -> bytes:
 
 FORMATS = (
     Format("json", "application/json", "JSON", _json),
-    Format("txt", "text/plain", "plain text", text.write),
+    Format("txt", "text/plain", phrase("plain text"), text.write),
     Format("csv", "text/csv", "CSV", table.write),
     Format("ttl", "text/turtle", "Turtle", linked_data.write_turtle),
     Format("jsonld", "application/ld+json", "JSON-LD", linked_data.write_json_ld),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
@@ -39,6 +41,8 @@ STRUCTURED_TYPES = [
     "HS_NA_DELEGATE",
     "HS_PUBKEY",
     "HS_NAMESPACE",
+    "HS_SIGNATURE",
+    "HS_CERT",
 ]
 
 SITE = Site(
@@ -305,6 +309,45 @@ def test_site_of_several_servers_says_how_handles_are_divided() -> None:
 def test_key_says_its_kind_and_length(key: PublicKey, text: str) -> None:
     """A public key is shown by algorithm and length, not as a heap of octets."""
     assert shown("HS_PUBKEY", encode_public_key(key)).facts == (Fact("Key", text),)
+
+
+def unsigned_jws(claims: dict[str, object]) -> bytes:
+    """Return a JWS with a signature that is none: what it says is shown, not believed."""
+    parts = ({"alg": "RS256"}, claims)
+    return b".".join(
+        [*(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts), b"AAAA"]
+    )
+
+
+def test_signature_is_explained() -> None:
+    """Who signed which values, and until when it holds; the signer leads to its record."""
+    claims = {
+        "iss": "300:0.NA/20.500.12345",
+        "sub": "20.500.12345/abc",
+        "exp": 1772443800,
+        "digests": {
+            "alg": "SHA-256",
+            "digests": [{"index": 1, "digest": "AA=="}, {"index": 7, "digest": "AA=="}],
+        },
+    }
+    facts = shown("HS_SIGNATURE", unsigned_jws(claims)).facts
+    assert [(fact.label, fact.text) for fact in facts] == [
+        ("Signed by", "300:0.NA/20.500.12345"),
+        ("About", "20.500.12345/abc"),
+        ("Valid", "until 2 March 2026"),
+        ("Values signed", "1, 7"),
+        ("Algorithm", "RS256"),
+    ]
+    assert facts[0].handle == "0.NA/20.500.12345"
+
+
+@pytest.mark.parametrize("data", [b"", b"x.y.z", b"{}", unsigned_jws({}), unsigned_jws({"iss": "1:a/b"})])
+@pytest.mark.parametrize("value_type", ["HS_SIGNATURE", "HS_CERT"])
+def test_signature_that_cannot_be_read_is_text(value_type: str, data: bytes) -> None:
+    """What is no signature is shown as it is."""
+    view = shown(value_type, data)
+    assert view.facts == ()
+    assert view.text == data.decode()
 
 
 def test_prefix_policy_is_explained() -> None:
