@@ -120,11 +120,6 @@ def test_each_worker_at_rest_shows_that_it_serves(program: Program) -> None:
     assert "\nresolver_in_flight 0.0" in metrics(program)
 
 
-@pytest.mark.xfail(
-    reason="the parent counts a worker that did not start as one that serves, until it starts the next one",
-    raises=AssertionError,
-    strict=True,
-)
 def test_no_worker_shows_nothing_of_itself(tmp_path: Path) -> None:
     """Where every worker ends as soon as it starts, the metric that the alert on missing workers looks for is gone."""
     templates = tmp_path / "templates"
@@ -139,7 +134,7 @@ def test_no_worker_shows_nothing_of_itself(tmp_path: Path) -> None:
         wait_until(
             lambda: "\nresolver_in_flight " not in metrics(program),
             "the last worker's metric disappears",
-            timeout_s=4,
+            timeout_s=20,
         )
         assert "\nresolver_build_info" in metrics(program)
         assert fetch(program.admin_url + "/readyz")[0] == 503

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -60,6 +61,7 @@ def test_program_works_within_the_filters(tmp_path: Path) -> None:
                 sys.executable,
             ]
             words += ["-m", "resolver", "serve", "--config", str(config), "--redis", redis.url, "--port", "0"]
+            words += ["--state-dir", str(tmp_path / "state")]
             words += ["--admin-port", "0", "--bootstrap", str(bootstrap), "--allow-private-addresses"]
             with start(words, {}, []) as program:
                 assert program.fetch(f"/{P}/abc")[0] == 302
@@ -90,6 +92,42 @@ def test_filters_bite() -> None:
         assert expected in done.stderr
 
 
+@pytest.mark.parametrize(("workers", "named_by"), [("1", "path"), ("2", "name")])
+def test_systemd_learns_when_it_is_ready(workers: str, named_by: str, tmp_path: Path) -> None:
+    """The service counts as started once it answers, and not before."""
+    (kind,) = settings(SERVICE, "Type")
+    assert kind == "notify"
+    path = tmp_path / "notify"
+    address = str(path) if named_by == "path" else f"@{path}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, run_network(tmp_path) as (_, bootstrap):
+        manager.bind(address.replace("@", "\0", 1))
+        manager.settimeout(20)
+        words = [
+            sys.executable,
+            "-m",
+            "resolver",
+            "serve",
+            "--bootstrap",
+            str(bootstrap),
+            "--workers",
+            workers,
+        ]
+        words += ["--port", "0", "--admin-port", "0", "--allow-private-addresses"]
+        with start(words, {"NOTIFY_SOCKET": address}, []) as program:
+            assert manager.recv(1024) == b"READY=1"
+            assert program.fetch(f"/{P}/abc")[0] == 302
+            manager.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                manager.recv(1024)
+
+
+def test_nobody_is_told_where_nobody_waits(tmp_path: Path) -> None:
+    """A socket that is gone stops no start."""
+    words = [sys.executable, "-m", "resolver", "serve", "--port", "0", "--admin-port", "0"]
+    with start(words, {"NOTIFY_SOCKET": str(tmp_path / "gone")}, []) as program:
+        assert program.stop() == 0
+
+
 def test_socket_bears_the_name_that_the_program_looks_for() -> None:
     """Otherwise the service would try to open the port itself, and find it taken."""
     (name,) = settings(SOCKET, "FileDescriptorName")
@@ -105,3 +143,17 @@ def test_settings_can_be_used(tmp_path: Path) -> None:
     assert reload == "/bin/kill -HUP $MAINPID"
     (command,) = settings(SERVICE, "ExecStart")
     assert command.endswith("serve --config /etc/handle-resolver/handle-resolver.toml")
+    # The folder it may write to.
+    (state,) = settings(SERVICE, "StateDirectory")
+    assert given.state_dir == Path("/var/lib") / state
+
+
+def test_what_is_proposed_can_be_used(tmp_path: Path) -> None:
+    """So is every line that a comment proposes; the folder of logs is made by systemd."""
+    (logs,) = settings(SERVICE, "LogsDirectory")
+    text = (UNITS / "handle-resolver.toml").read_text("utf-8").replace(f"/var/log/{logs}", str(tmp_path))
+    file = tmp_path / "handle-resolver.toml"
+    file.write_text(text.replace("\n# ", "\n"), "utf-8")
+    given = read_settings({}, {}, file)
+    assert given.access_log_file == tmp_path / "access.log"
+    assert given.contact
