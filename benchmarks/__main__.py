@@ -1,81 +1,260 @@
-"""``python -m benchmarks``: runs the rows in turn with their rivals and writes ``benchmarks/results.md``."""
+"""``python -m benchmarks``: runs the rows in turn with their rivals and writes ``benchmarks/results.md``.
+
+Beside it: ``results.json`` with the same figures, ``concurrency.svg``, and ``capacity.md`` computed from them.
+"""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import importlib.metadata
+import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from benchmarks.load import Measured
-from benchmarks.rows import ROWS, Comparison, idle_memory_octets, memory_per_record, start_up_s
+from benchmarks import nginx
+from benchmarks.capacity import FIGURES, write_capacity
+from benchmarks.load import Measured, apply_load
+from benchmarks.network import PREFIX
+from benchmarks.plot import draw
+from benchmarks.rows import (
+    ROWS,
+    Comparison,
+    bare,
+    idle_memory_octets,
+    memory_per_record,
+    resolver,
+    start_up_s,
+    visit_all,
+)
+from benchmarks.several import idle_connections, restarts, two_workers
 
 RESULTS = Path(__file__).parent / "results.md"
+PLOT = Path(__file__).parent / "concurrency.svg"
+CONNECTIONS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How much is measured."""
+
+    runs: int
+    seconds: float
+    idle: int
+    requests: int
+    """With restarts of all workers meanwhile."""
+    rolls: int
+    records: int
+    connections: tuple[int, ...]
+
+
+FULL = Effort(7, 3.0, 10_000, 200_000, 10, 20_000, CONNECTIONS)
+QUICK = Effort(3, 1.0, 1000, 4000, 2, 3000, (1, 8, 32, 128))
+
+Fact = Callable[[Effort], tuple[str, dict[str, Any]]]
 
 
 def main() -> None:
     """Measure what the command line names, all of it by default."""
+    facts: dict[str, Fact] = {
+        "workers": _workers,
+        "idle": _idle,
+        "restarts": _restarts,
+        "memory": _memory,
+        "start": _start,
+        "plot": _plot,
+    }
+    known = [*ROWS, *facts]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"{', '.join(known)}; all by default")
     parser.add_argument(
-        "rows", nargs="*", metavar="ROW", help=f"{', '.join(ROWS)}, memory, start; all by default"
+        "--quick", action="store_true", help="a few minutes, to see that it works: says little"
     )
-    parser.add_argument("--runs", type=int, default=7, help="pairs of runs for each row")
-    parser.add_argument("--seconds", type=float, default=3.0, help="length of a run")
-    parser.add_argument("--no-write", action="store_true", help="print the result and leave results.md alone")
+    parser.add_argument("--runs", type=int, help=f"pairs of runs for each row; {FULL.runs} by default")
+    parser.add_argument("--seconds", type=float, help=f"length of a run; {FULL.seconds:g} by default")
+    parser.add_argument("--no-write", action="store_true", help="print the result and leave the files alone")
     options = parser.parse_args()
-    wanted = options.rows or [*ROWS, "memory", "start"]
-    unknown = set(wanted) - {*ROWS, "memory", "start"}
+    wanted = options.rows or [name for name in known if not (options.quick and name == "warm-100000")]
+    unknown = set(wanted) - set(known)
     if unknown:
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
-    lines = [_machine(), "", *_table(wanted, options.runs, options.seconds), "", *_facts(wanted)]
-    text = "\n".join(lines) + "\n"
+    effort = QUICK if options.quick else FULL
+    given = {"runs": options.runs, "seconds": options.seconds}
+    effort = dataclasses.replace(effort, **{name: value for name, value in given.items() if value})
+
+    figures: dict[str, Any] = {"rows": {}, "load_before": os.getloadavg()[0]}
+    rows = [_measure(name, effort, figures) for name in ROWS if name in wanted]
+    said = []
+    for name, fact in facts.items():
+        if name in wanted:
+            print(f"{name} …", flush=True)
+            sentence, found = fact(effort)
+            figures |= found
+            said.append(f"- {sentence}")
+    text = "\n".join([_machine(figures), "", *_table(rows), "", *said, ""])
     print("\n" + text)
-    if not options.no_write:
-        command = " ".join(["python -m benchmarks", *sys.argv[1:]])
-        RESULTS.write_text(f"# Measured\n\nWritten by `{command}`; `make bench` runs all of it.\n\n{text}")
+    if options.no_write:
+        return
+    command = " ".join(["python -m benchmarks", *sys.argv[1:]])
+    picture = "\n![Throughput and latency over the number of connections](concurrency.svg)\n"
+    RESULTS.write_text(
+        f"# Measured\n\nWritten by `{command}`; `make bench` runs all of it.\n\n{text}"
+        f"{picture if 'plot' in wanted else ''}",
+        "utf-8",
+    )
+    if {"warm", "redis", "cold", "plot"} <= set(wanted):
+        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", "utf-8")
+        write_capacity(figures)
 
 
-def _table(wanted: Sequence[str], runs: int, seconds: float) -> list[str]:
-    lines = [
-        "| what | ours, requests/s | rival | its requests/s | ratio | p99 ours | p99 rival |",
-        "|---|---|---|---|---|---|---|",
+def _measure(name: str, effort: Effort, figures: dict[str, Any]) -> list[str]:
+    row = ROWS[name]
+    print(f"{row.name}, beside {row.rival_name} …", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        found = row.measure(Path(folder), effort.runs, effort.seconds)
+    _complain(row.name, found)
+    ratio, p99 = found.ratio(), found.p99_ratio()
+    figures["rows"][name] = {
+        "ours": statistics.median(run.requests_per_s for run in found.ours),
+        "rival": statistics.median(run.requests_per_s for run in found.rival),
+        "ratio": ratio,
+        "p99_ratio": p99,
+        "cpu_ratio": found.cpu_ratio(),
+    }
+    shown = f"{ratio:.2f} of {row.at_least:g}"
+    limit = f"{p99:.1f}" + (f" of at most {row.at_most_p99:g}" if row.at_most_p99 else "")
+    return [
+        row.name,
+        row.rival_name,
+        _rate(found.ours),
+        _rate(found.rival),
+        f"**{shown}**" if ratio >= row.at_least else shown,
+        f"{_p99(found.ours)} / {_p99(found.rival)} = {limit}",
+        f"{_cpu(found.ours)} / {_cpu(found.rival)} µs",
     ]
-    for name, row in ROWS.items():
-        if name not in wanted:
-            continue
-        print(f"{row.name} …", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            found = row.measure(Path(folder), runs, seconds)
-        lines.append(
-            f"| {row.name} | {_rate(found.ours)} | {row.rival_name} | {_rate(found.rival)} | **{found.ratio():.2f}** "
-            f"| {_p99(found.ours)} | {_p99(found.rival)} |"
+
+
+def _table(rows: list[list[str]]) -> list[str]:
+    if not rows:
+        return []
+    head = [
+        "what",
+        "beside",
+        "requests/s",
+        "its requests/s",
+        "ratio of aim",
+        "99th percentile",
+        "on a core, each",
+    ]
+    return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)]
+
+
+# --- sentences -------------------------------------------------------------------------------------------
+
+
+def _workers(effort: Effort) -> tuple[str, dict[str, Any]]:
+    one, two = two_workers(effort.runs, effort.seconds)
+    return (
+        f"Two workers beside one, on one core, load from the other: {two:,.0f} and {one:,.0f} requests/s, "
+        f"ratio {two / one:.2f}; a second worker is for a second core",
+        {"two_workers": two, "one_worker": one},
+    )
+
+
+def _idle(effort: Effort) -> tuple[str, dict[str, Any]]:
+    found = idle_connections(effort.idle, effort.seconds, min(3, effort.runs))
+    return (
+        f"{found.connections:,} connections kept open that were answered once: "
+        f"{found.octets_each / 1024:.1f} KiB each; "
+        f"others see {found.beside.requests_per_s:,.0f} requests/s and {found.beside.p50_ms:.2f} ms "
+        f"({found.beside.p99_ms:.1f} ms at the 99th percentile) beside them, {found.without.requests_per_s:,.0f} and "
+        f"{found.without.p50_ms:.2f} ms ({found.without.p99_ms:.1f} ms) without",
+        {"idle_octets": found.octets_each},
+    )
+
+
+def _restarts(effort: Effort) -> tuple[str, dict[str, Any]]:
+    mine, gunicorn = restarts(effort.requests, effort.rolls)
+    sentence = (
+        f"{mine.restarts} replacements of all 4 workers under load, a new connection for each request: "
+        f"{mine.lost} of {mine.answered + mine.lost:,} requests lost"
+    )
+    if gunicorn is not None:
+        sentence += (
+            f"; gunicorn {importlib.metadata.version('gunicorn')}, bare aiohttp: {gunicorn.lost} of "
+            f"{gunicorn.answered + gunicorn.lost:,}, {gunicorn.restarts} reloads"
         )
-        _complain(row.name, found)
-    return lines
+    return sentence, {"lost": mine.lost, "asked": mine.answered + mine.lost}
 
 
-def _facts(wanted: Sequence[str]) -> list[str]:
-    lines = []
-    if "memory" in wanted:
-        with tempfile.TemporaryDirectory() as folder:
-            lines.append(
-                f"- Memory of an idle worker: {idle_memory_octets(Path(folder)) / 2**20:.0f} MiB resident"
-            )
-        with tempfile.TemporaryDirectory() as folder:
-            lines.append(
-                f"- Memory for each remembered record with one URL: {memory_per_record(Path(folder)):.0f} octets"
-            )
-    if "start" in wanted:
-        with tempfile.TemporaryDirectory() as folder:
-            ours_s, bare_s = start_up_s(Path(folder), 7)
-        lines.append(f"- From start to serving: {ours_s:.2f} s; bare aiohttp {bare_s:.2f} s")
-    return lines
+def _memory(effort: Effort) -> tuple[str, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        idle = idle_memory_octets(Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        alone, with_answer = memory_per_record(Path(folder), effort.records)
+    return (
+        f"Memory: {idle / 2**20:.0f} MiB resident for an idle worker; {alone:.0f} octets for each remembered "
+        f"record with one URL, {with_answer:.0f} together with its ready answer",
+        {"idle_worker": idle, "record": alone, "record_and_answer": with_answer},
+    )
+
+
+def _start(effort: Effort) -> tuple[str, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as folder:
+        ours_s, bare_s = start_up_s(Path(folder), effort.runs)
+    return f"From start to serving: {ours_s:.2f} s; bare aiohttp {bare_s:.2f} s", {"start_s": ours_s}
+
+
+def _plot(effort: Effort) -> tuple[str, dict[str, Any]]:
+    path = f"/{PREFIX}/"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        resolver(Path(folder)) as mine,
+        nginx.running_nginx() as its,
+        bare("redirect") as plain,
+    ):
+        visit_all(mine.url, path, 1)
+        subjects = {"handle-resolver": mine, "nginx": its, "bare aiohttp": plain}
+        curves = {
+            name: [(count, _middle(subject.url, path, count, effort)) for count in effort.connections]
+            for name, subject in subjects.items()
+        }
+        size = _answer_octets(mine.url, path)
+    draw(curves, PLOT)
+    return (
+        "Warm redirect over the number of connections: see the plot; an answer has "
+        f"{size} octets, nginx's about 350",
+        {"answer_octets": size},
+    )
+
+
+def _middle(url: str, path: str, connections: int, effort: Effort) -> Measured:
+    runs = [apply_load(url, path, seconds=effort.seconds, connections=connections) for _ in range(3)]
+    return sorted(runs, key=lambda run: run.requests_per_s)[1]
+
+
+def _answer_octets(url: str, path: str) -> int:
+    import http.client
+
+    connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=10)
+    connection.request("GET", f"{path}0")
+    answer = connection.getresponse()
+    head = sum(len(name) + len(value) + 4 for name, value in answer.getheaders()) + 22
+    size = head + len(answer.read())
+    connection.close()
+    return size
+
+
+# --- beside the figures ----------------------------------------------------------------------------------
 
 
 def _rate(runs: list[Measured]) -> str:
@@ -87,13 +266,17 @@ def _p99(runs: list[Measured]) -> str:
     return f"{statistics.median(run.p99_ms for run in runs):.1f} ms"
 
 
+def _cpu(runs: list[Measured]) -> str:
+    return f"{statistics.median(run.cpu_us for run in runs):.1f}"
+
+
 def _complain(name: str, found: Comparison) -> None:
     errors = sum(run.errors for run in (*found.ours, *found.rival))
     if errors:
         print(f"  {name}: {errors} requests failed", file=sys.stderr)
 
 
-def _machine() -> str:
+def _machine(figures: dict[str, Any]) -> str:
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}" for name in ("aiohttp", "uvloop", "redis", "msgspec")
     )
@@ -102,11 +285,27 @@ def _machine() -> str:
         .stdout.split("[")[0]
         .strip()
     )
-    return (
-        f"{os.cpu_count()} cores, {platform.system()} {platform.release()}, Python {platform.python_version()}, "
-        f"{versions}, {wrk}. One worker each, on one core; load from the other by `wrk -t1 -c32`; medians of "
-        "alternating runs, lowest and highest in brackets; the ratio is the median of the pairs."
+    redis = shutil.which("redis-server")
+    its = (
+        subprocess.run([redis, "--version"], capture_output=True, text=True, check=False).stdout.split()[2]
+        if redis
+        else "none"
     )
+    return (
+        f"{datetime.now(UTC):%-d %B %Y}; {os.cpu_count()} cores ({_processor()}), {platform.system()} "
+        f"{platform.release()}, Python {platform.python_version()}, {versions}, {nginx.version()}, Redis "
+        f"{its.removeprefix('v=')}, {wrk}. One worker each, on one core; load from the other by `wrk -t1 -c32`, "
+        "rotating over fifty sets of headers; medians of alternating runs, lowest and highest in brackets; ratios "
+        f"are medians of pairs. Others used the machine meanwhile: load {figures['load_before']:.1f} before, "
+        f"{os.getloadavg()[0]:.1f} at the end, our own included."
+    )
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
 
 
 if __name__ == "__main__":

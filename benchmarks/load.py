@@ -24,10 +24,18 @@ class Measured:
     p99_ms: float
     errors: int
     requests: int
+    cpu_us: float = 0.0
+    """Time on a core for each request, in millionths of a second."""
 
 
 def apply_load(
-    url: str, path: str, *, handles: int = 1, seconds: float = 3, connections: int = 32
+    url: str,
+    path: str,
+    *,
+    handles: int = 1,
+    seconds: float = 3,
+    connections: int = 32,
+    in_order: bool = False,
 ) -> Measured:
     """Send requests for ``<path><number>`` for some seconds.
 
@@ -48,6 +56,7 @@ def apply_load(
         "--",
         path,
         str(handles),
+        *(["in-order"] if in_order else []),
     ]
     done = subprocess.run(
         pinned(1, command), capture_output=True, text=True, timeout=seconds + 60, check=False

@@ -14,6 +14,11 @@ from resolver.web.server import new_event_loop
 PREFIX = "20.500.777"
 
 
+def url_of(number: int) -> str:
+    """Return where a handle leads."""
+    return f"https://repository.example.org/items/{number:08d}"
+
+
 def write_records(folder: Path, handles: int, ttl: int) -> None:
     """Write the description of the network: handles ``20.500.777/0`` and so on, which may be kept for ``ttl``."""
     interfaces = [
@@ -56,7 +61,7 @@ def write_records(folder: Path, handles: int, ttl: int) -> None:
                 _record(
                     f"{PREFIX}/{number}",
                     ttl,
-                    {"index": 1, "type": "URL", "data": f"https://repository.example.org/items/{number:08d}"},
+                    {"index": 1, "type": "URL", "data": url_of(number)},
                     {"index": 100, "type": "HS_ADMIN", "data": {"format": "admin", "value": admin}},
                 )
             )
@@ -67,12 +72,13 @@ def _record(handle: str, ttl: int, *values: dict[str, object]) -> str:
     return json.dumps({"handle": handle, "values": stamped}) + "\n"
 
 
-async def _serve(bootstrap: Path, handles: int) -> None:
+async def _serve(bootstrap: Path, handles: int, delay_s: float = 0.0, ttl: int = 86400) -> None:
     with tempfile.TemporaryDirectory() as folder:
         # A negative number: as many handles, which nobody may keep.
-        write_records(Path(folder), abs(handles), 86400 if handles > 0 else 0)
+        write_records(Path(folder), abs(handles), ttl if handles > 0 else 0)
         network = HandleNetwork(Path(folder))
         await network.start()
+        network.services["LOCAL"].behaviour.delay_s = delay_s
         bootstrap.write_text(network.bootstrap_json())
         port = network.placeholders["LOCAL"]["port"]
         print(f"udp://127.0.0.1:{port}", flush=True)
@@ -81,4 +87,6 @@ async def _serve(bootstrap: Path, handles: int) -> None:
 
 if __name__ == "__main__":
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        runner.run(_serve(Path(sys.argv[1]), int(sys.argv[2])))
+        runner.run(
+            _serve(Path(sys.argv[1]), int(sys.argv[2]), *map(float, sys.argv[3:4]), *map(int, sys.argv[4:]))
+        )

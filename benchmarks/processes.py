@@ -28,9 +28,23 @@ class Running:
     admin_url: str = ""
 
 
+_spread = False
+
+
+@contextlib.contextmanager
+def spread() -> Iterator[None]:
+    """Let what is started while the block runs use all cores."""
+    global _spread
+    _spread = True
+    try:
+        yield
+    finally:
+        _spread = False
+
+
 def pinned(core: int, command: Sequence[str]) -> list[str]:
     """Return ``command`` bound to one core, if there are several and ``taskset`` is there."""
-    if len(CORES) < 2 or shutil.which("taskset") is None:
+    if _spread or len(CORES) < 2 or shutil.which("taskset") is None:
         return list(command)
     return ["taskset", "-c", str(CORES[core % len(CORES)]), *command]
 
@@ -116,10 +130,10 @@ def running_redis() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def running_network(folder: Path, handles: int) -> Iterator[Path]:
-    """Run a handle network with that many one-URL handles; the bootstrap file of it."""
+def running_network(folder: Path, handles: int, *, delay_s: float = 0.0, ttl: int = 86400) -> Iterator[Path]:
+    """Run a handle network with that many one-URL handles, whose server takes its time; the bootstrap file of it."""
     bootstrap = folder / "bootstrap.json"
-    command = python("benchmarks.network", str(bootstrap), str(handles))
+    command = python("benchmarks.network", str(bootstrap), str(handles), str(delay_s), str(ttl))
     with running(command, core=1, announces=r"udp://[0-9.]+:\d+"):
         yield bootstrap
 
@@ -129,3 +143,14 @@ def memory_octets(pid: int) -> int:
     text = Path(f"/proc/{pid}/status").read_text("ascii")
     found = re.search(r"VmRSS:\s+(\d+) kB", text)
     return int(found.group(1)) * 1024 if found else 0
+
+
+def cpu_s(pid: int) -> float:
+    """Return the time that a process and its children have had a core for, in seconds."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()
+    except OSError:
+        return 0.0
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(cpu_s(int(child)) for child in children)

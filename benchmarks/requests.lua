@@ -1,5 +1,6 @@
 -- What wrk sends: paths by a pattern, headers rotating over fifty sets as browsers and scripts send them.
--- Called as: wrk -s requests.lua URL -- <prefix of the path> <number of handles>
+-- Called as: wrk -s requests.lua URL -- <prefix of the path> <number of handles> [in-order]
+-- Handles are drawn at random, or taken one after the other.
 local browsers = {
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:145.0) Gecko/20100101 Firefox/145.0",
@@ -50,10 +51,10 @@ for b, browser in ipairs(browsers) do
 end
 for _, set in ipairs(scripts) do sets[#sets + 1] = set end
 
-local prefix, handles, tails, sent = "/", 1, {}, 0
+local prefix, handles, in_order, tails, sent = "/", 1, false, {}, 0
 
 function init(arguments)
-  prefix, handles = arguments[1], tonumber(arguments[2])
+  prefix, handles, in_order = arguments[1], tonumber(arguments[2]), arguments[3] == "in-order"
   for number, set in ipairs(sets) do
     local lines = { " HTTP/1.1", "Host: " .. wrk.host .. ":" .. wrk.port }
     for name, value in pairs(set) do lines[#lines + 1] = name .. ": " .. value end
@@ -64,7 +65,7 @@ end
 
 function request()
   sent = sent + 1
-  local number = handles == 1 and 0 or math.random(0, handles - 1)
+  local number = handles == 1 and 0 or in_order and sent % handles or math.random(0, handles - 1)
   return "GET " .. prefix .. number .. tails[sent % #tails + 1]
 end
 

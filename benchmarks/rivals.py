@@ -80,6 +80,13 @@ def _udp(argument: str) -> Any:
 KINDS = {"redirect": _redirect, "json": _json, "redis": _redis, "udp": _udp}
 
 
+async def redirect_app() -> web.Application:
+    """Return an application with a constant 302, as gunicorn wants it."""
+    app = web.Application()
+    app.router.add_get("/{tail:.*}", _redirect())
+    return app
+
+
 async def _serve(kind: str, arguments: list[str]) -> None:
     app = web.Application()
     app.router.add_get("/{tail:.*}", KINDS[kind](*arguments))

@@ -26,11 +26,13 @@ __all__ = [
     "ENVIRON_PREFIX",
     "HostSettings",
     "Network",
+    "RateCosts",
     "Settings",
     "command_line_fields",
     "field_of",
     "option_name",
     "read_settings",
+    "unit_of",
     "unknown_variables",
 ]
 
@@ -78,6 +80,19 @@ def _seconds(low: float, high: float) -> Parse:
             raise ValueError("must be a number of seconds") from None
         if isinstance(value, bool) or not low <= number <= high:
             raise ValueError(f"must be from {low:g} to {high:g} seconds")
+        return number
+
+    return parse
+
+
+def _number(low: float, high: float) -> Parse:
+    def parse(value: Any) -> float:
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"must be a number from {low:g} to {high:g}") from None
+        if isinstance(value, bool) or not low <= number <= high:
+            raise ValueError(f"must be a number from {low:g} to {high:g}")
         return number
 
     return parse
@@ -136,6 +151,18 @@ def _folder(value: Any) -> Path | None:
     return path
 
 
+def _new_file(value: Any) -> Path | None:
+    text = _text(value)
+    if not text:
+        return None
+    path = Path(text)
+    if "\0" in text or path.is_dir():
+        raise ValueError("must be the name of a file")
+    if not path.parent.is_dir():
+        raise ValueError("there is no folder for it")
+    return path
+
+
 def _new_folder(value: Any) -> Path | None:
     text = _text(value)
     if not text:
@@ -165,14 +192,19 @@ def _redis_url(value: Any) -> str:
     return text
 
 
-def _one_of(*choices: str) -> Parse:
-    def parse(value: Any) -> str:
+@dataclass(frozen=True)
+class _OneOf:
+    choices: tuple[str, ...]
+
+    def __call__(self, value: Any) -> str:
         text = _text(value).lower()
-        if text not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
+        if text not in self.choices:
+            raise ValueError(f"must be one of {', '.join(self.choices)}")
         return text
 
-    return parse
+
+def _one_of(*choices: str) -> Parse:
+    return _OneOf(choices)
 
 
 def _parameter_names(value: Any) -> tuple[str, ...]:
@@ -181,6 +213,30 @@ def _parameter_names(value: Any) -> tuple[str, ...]:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]*", name):
             raise ValueError(f"{name!r} cannot be the name of a parameter")
     return names
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateCosts:
+    """What a client pays for work; the price of a request is paid for each, the others come on top."""
+
+    hit: float = 1.0
+    miss: float = 5.0
+    auth: float = 20.0
+    batch: float = 20.0
+
+    def __str__(self) -> str:
+        return ",".join(f"{name}={price:g}" for name, price in dataclasses.asdict(self).items())
+
+
+def _rate_costs(value: Any) -> RateCosts:
+    prices = {}
+    parse = _number(0, 1_000_000)
+    for item in _items(value):
+        kind, _, price = item.partition("=")
+        if kind not in RateCosts.__slots__:
+            raise ValueError(f"{kind!r} is none of {', '.join(RateCosts.__slots__)}")
+        prices[kind] = parse(price)
+    return RateCosts(**prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,7 +324,7 @@ class Settings:
         False, _flag, "Ask handle servers on loopback, private and link-local addresses too."
     )
     transports: tuple[Transport, ...] = _setting(
-        (Transport.UDP, Transport.TCP, Transport.HTTP),
+        (Transport.UDP, Transport.TCP, Transport.HTTP, Transport.HTTPS),
         _transports,
         "How handle servers are asked, in order of preference.",
     )
@@ -309,6 +365,37 @@ class Settings:
         300.0, _seconds(0, 3600), "The same for a prefix that is not registered."
     )
     failure_ttl: float = _setting(1.0, _seconds(0, 300), "How long a failed lookup is not tried again.")
+    max_lookups: int = _setting(
+        512,
+        _whole(1, 100_000),
+        "Lookups under way in each worker; beyond that only what is remembered is answered.",
+    )
+    max_connections: int = _setting(
+        0,
+        _whole(0, 10_000_000),
+        "Connections of each worker; 0 for four fifths of the files that it may open.",
+    )
+    rate_limit: float = _setting(
+        0.0, _number(0, 1_000_000), "What each client may spend a second; 0 for any amount."
+    )
+    rate_burst: float = _setting(
+        0.0, _number(0, 1_000_000_000), "What each client may spend at once; 0 for ten seconds' worth."
+    )
+    rate_costs: RateCosts = _setting(
+        RateCosts(), _rate_costs, "Prices: of a request, and beside that of a lookup, one by auth, a batch."
+    )
+    allow_list: Path | None = _setting(
+        None,
+        _file,
+        "A file of networks, one a line, that are never refused; read anew when it changes.",
+        "none",
+    )
+    deny_list: Path | None = _setting(
+        None, _file, "A file of networks that are refused unless the other list has them; likewise.", "none"
+    )
+    limits_dry_run: bool = _setting(
+        False, _flag, "Only count who would be refused for its rate or its network, and refuse nobody."
+    )
     trusted_proxies: tuple[Network, ...] = _setting(
         (), _networks, "Networks of reverse proxies whose X-Forwarded headers are believed.", "none"
     )
@@ -350,6 +437,30 @@ class Settings:
     log_level: str = _setting(
         "info", _one_of("debug", "info", "warning", "error"), "Least severe messages that are logged."
     )
+    log_format: str = _setting(
+        "text", _one_of("text", "json"), "Form of these messages, which go to the error output."
+    )
+    access_log: str = _setting(
+        "off",
+        _one_of("off", "text", "json", "cnri"),
+        "A line for each request: none, for people, for programs, or as the proxy of Handle.Net writes it.",
+    )
+    access_log_file: Path | None = _setting(
+        None, _new_file, "File for these lines; opened anew once it has been moved away.", "standard output"
+    )
+    log_addresses: str = _setting(
+        "truncated",
+        _one_of("off", "truncated", "full"),
+        "How much of a visitor's address is in these lines; truncated keeps 24 bits of IPv4, 48 of IPv6.",
+    )
+    log_referrers: bool = _setting(
+        False, _flag, "Whether these lines say where visitors came from, and what program they use."
+    )
+    tracing: str = _setting(
+        "off",
+        _one_of("off", "otlp", "console"),
+        "Where OpenTelemetry spans go; otlp reads the usual OTEL_ variables and needs the extra otel.",
+    )
 
     def shown(self) -> list[tuple[str, str]]:
         """Return each setting with its value as an operator would write it; passwords are left out."""
@@ -381,6 +492,29 @@ def _without_passwords(text: str) -> str:
 def option_name(field_name: str) -> str:
     """Return ``cache-max-ttl`` for ``cache_max_ttl``."""
     return field_name.replace("_", "-")
+
+
+# What stands for a value in the help, by the function that makes what reads it.
+_UNITS = {
+    "_whole": "NUMBER",
+    "_number": "NUMBER",
+    "_seconds": "SECONDS",
+    "_text": "TEXT",
+    "_file": "FILE",
+    "_new_file": "FILE",
+    "_folder": "FOLDER",
+    "_new_folder": "FOLDER",
+    "_base_url": "URL",
+    "_redis_url": "URL",
+}
+
+
+def unit_of(field: dataclasses.Field[Any]) -> str:
+    """Return what a value of a setting is, for its help: ``SECONDS``, ``FILE`` …, or what to choose from."""
+    parse = field.metadata["parse"]
+    if isinstance(parse, _OneOf):
+        return "|".join(parse.choices)
+    return _UNITS.get(parse.__qualname__.partition(".")[0], "LIST")
 
 
 def command_line_fields() -> list[dataclasses.Field[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -14,13 +15,23 @@ from resolver.answer.visible import visible_text
 from resolver.config import Settings
 from resolver.errors import HandleNotFoundError, InvalidHandleError, ResolverError, SettingsError
 from resolver.model.handle import Handle
-from resolver.model.record import HandleRecord, select_values
-from resolver.model.site import HashOption, Interface, Server, ServiceType, Site, Transport, encode_address
+from resolver.model.record import HandleRecord, HandleValue, select_values
+from resolver.model.site import (
+    HashOption,
+    Interface,
+    Server,
+    ServiceType,
+    Site,
+    Transport,
+    decode_address,
+    encode_address,
+)
 from resolver.observe import Observer
 from resolver.protocol.codes import ResponseCode
 from resolver.protocol.envelope import HIGHEST_VERSION
 from resolver.resolution.assembly import assemble
 from resolver.resolution.service import Resolver
+from resolver.resolution.steps import Answer
 from resolver.resolution.trace import Trace, TraceEntry
 from resolver.web.identifiers import strip_labels
 
@@ -89,10 +100,15 @@ def _site_at(where: str) -> Site:
         host, port = where, str(DEFAULT_PORT)
     try:
         address, number = ipaddress.ip_address(host.strip("[]")), int(port)
+        if not 0 < number < 65536:
+            raise ValueError("no port")
     except ValueError as error:
         raise SettingsError(
             f"--server={where!r}: must be ADDRESS:PORT with a numeric address, such as 192.0.2.1:2641"
         ) from error
+    if decode_address(encode_address(address)) != address:
+        # Site records of today hold IPv4 in the last four octets, so that ::1 would be read as 0.0.0.1.
+        raise SettingsError(f"--server={where!r}: no site record can hold this address; take another one")
     interfaces = tuple(
         Interface(ServiceType.QUERY, transport, number) for transport in (Transport.UDP, Transport.TCP)
     )
@@ -112,47 +128,87 @@ def _site_at(where: str) -> Site:
 # --- every site ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """What one site says about a handle."""
+
+    site: str
+    kind: str
+    answer: Answer | ResolverError
+
+    @property
+    def values(self) -> frozenset[HandleValue] | None:
+        """The values it holds; ``None`` if it says that there is no such handle."""
+        return frozenset(self.answer.record.values) if isinstance(self.answer, Answer) else None
+
+    @property
+    def counts(self) -> bool:
+        """Whether the site has answered at all."""
+        return isinstance(self.answer, Answer | HandleNotFoundError)
+
+    def __str__(self) -> str:
+        match self.answer:
+            case Answer(record, answered_by):
+                said = f"{len(record.values)} values, by {answered_by}"
+            case HandleNotFoundError():
+                said = "does not know the handle"
+            case error:
+                said = visible_text(str(error))
+        return f"{self.site} ({self.kind}): {said}"
+
+
 async def _ask_all_sites(resolver: Resolver, handle: Handle, wishes: Wishes, trace: Trace | None) -> int:
     """Ask each site of the service, and tell where they disagree: status 1 if they do, or do not know it."""
-    sites = await resolver.locate(handle, trace=trace)
-    answers: list[tuple[str, HandleRecord | None]] = []
-    for number, site in enumerate(sites, 1):
-        name = site.description or f"site {number}"
-        kind = "primary" if site.primary else "mirror"
+    verdicts = []
+    for number, site in enumerate(await resolver.locate(handle, trace=trace), 1):
+        name, kind = (
+            visible_text(site.description) or f"site {number}",
+            "primary" if site.primary else "mirror",
+        )
+        answer: Answer | ResolverError
         try:
             answer = await resolver.ask_site(handle, site, certified=wishes.cert, trace=trace)
-        except HandleNotFoundError:
-            answers.append((name, None))
-            click.echo(f"{name} ({kind}): does not know the handle")
         except ResolverError as error:
-            click.echo(f"{name} ({kind}): {visible_text(str(error))}")
-        else:
-            answers.append((name, answer.record))
-            click.echo(f"{name} ({kind}): {len(answer.record.values)} values, by {answer.answered_by}")
+            answer = error
+        verdicts.append(_Verdict(name, kind, answer))
+        if not wishes.as_json:
+            click.echo(str(verdicts[-1]))
+    answers = [verdict for verdict in verdicts if verdict.counts]
+    agree = len({verdict.values for verdict in answers}) == 1
+    if wishes.as_json:
+        click.echo(write_json(_comparison_json(handle, verdicts, agree=agree), pretty=True))
     if not answers:
         return FAILED
-    for name, record in answers[1:]:
-        _print_differences(answers[0], (name, record))
-    known = [record for _, record in answers if record is not None]
-    agree = len({_comparable(record) for _, record in answers}) == 1
-    if agree and known:
+    if not wishes.as_json:
+        _print_comparison(handle, answers, wishes, agree=agree)
+    return FOUND if agree and answers[0].values is not None else NOT_FOUND
+
+
+def _comparison_json(handle: Handle, verdicts: Sequence[_Verdict], *, agree: bool) -> dict[str, Any]:
+    shown = []
+    for verdict in verdicts:
+        head: dict[str, Any] = {"site": verdict.site, "primary": verdict.kind == "primary"}
+        match verdict.answer:
+            case Answer(record, answered_by):
+                shown.append({**head, "answeredBy": answered_by, **record_json(handle.text, record.values)})
+            case HandleNotFoundError() as error:
+                shown.append({**head, **error_json(ResponseCode.HANDLE_NOT_FOUND, str(error))})
+            case error:
+                shown.append({**head, **error_json(ResponseCode.ERROR, str(error))})
+    return {"handle": handle.text, "agree": agree, "sites": shown}
+
+
+def _print_comparison(handle: Handle, answers: Sequence[_Verdict], wishes: Wishes, *, agree: bool) -> None:
+    first = answers[0]
+    for other in answers[1:]:
+        for one, another in ((first, other), (other, first)):
+            missing = (one.values or frozenset()) - (another.values or frozenset())
+            for value in sorted(missing, key=lambda value: value.index):
+                shown = f"value {value.index} {visible_text(value.type)}"
+                click.echo(f"only at {one.site}, not at {another.site}: {shown}")
+    if agree and isinstance(first.answer, Answer):
         click.echo("All sites that answer agree.")
-        _print_record(handle, known[0], f"{len(answers)} sites", wishes)
-    return FOUND if agree and known else NOT_FOUND
-
-
-def _comparable(record: HandleRecord | None) -> frozenset[object]:
-    return frozenset((None,)) if record is None else frozenset(record.values)
-
-
-def _print_differences(
-    reference: tuple[str, HandleRecord | None], other: tuple[str, HandleRecord | None]
-) -> None:
-    (first, one), (second, two) = reference, other
-    values = {name: set(record.values) if record else set() for name, record in ((first, one), (second, two))}
-    for name, missing_at in ((first, second), (second, first)):
-        for value in sorted(values[name] - values[missing_at], key=lambda value: value.index):
-            click.echo(f"only at {name}, not at {missing_at}: value {value.index} {visible_text(value.type)}")
+        _print_record(handle, first.answer.record, f"{len(answers)} sites", wishes)
 
 
 # --- printing --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import TypeVar
 __all__ = [
     "AddressRefusedError",
     "AliasError",
+    "BarredError",
     "CacheError",
     "ClosingError",
     "CrowdedError",
@@ -26,6 +27,7 @@ __all__ = [
     "ServiceNotFoundError",
     "SettingsError",
     "SignatureError",
+    "TooManyRequestsError",
     "TransportError",
     "UdpUnsuitableError",
     "UpstreamError",
@@ -76,6 +78,18 @@ class AliasError(ResolverError):
 
 class ClosingError(ResolverError):
     """The resolver is shutting down or full and takes no new work; try again in a moment."""
+
+
+class BarredError(ResolverError):
+    """The operator does not serve the network that the visitor comes from."""
+
+
+class TooManyRequestsError(ResolverError):
+    """A visitor has spent its allowance; ``headers`` say when to come back, and how much it is."""
+
+    def __init__(self, message: str, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(message)
+        self.headers = headers
 
 
 class CacheError(ResolverError):

@@ -11,6 +11,9 @@ class Observer:
     def exchange(self, transport: str, outcome: str, elapsed_s: float) -> None:
         """A server was asked: ``udp`` …; ``answer``, ``timeout``, ``error``, ``refused`` or ``overtaken``; seconds."""
 
+    def question(self, server: str, handle: str, transport: str, outcome: str, elapsed_s: float) -> None:
+        """The same, with whom was asked and what for: for traces only, since both are without number."""
+
     def cache_lookup(self, layer: str, result: str) -> None:
         """A tier was looked into: ``memory`` or ``redis``; ``hit``, ``stale``, ``miss`` or ``error``."""
 
@@ -33,4 +36,8 @@ class Observer:
         """An old record stood in: ``error`` or ``timeout``."""
 
     def refused(self, reason: str) -> None:
-        """A request was turned away: ``busy``, ``draining`` …."""
+        """A request was turned away, or would have been if it were not a dry run.
+
+        Args:
+            reason: ``busy``, ``draining``, ``rate``, ``denied``, ``connections``, ``slow`` or ``dry_run``.
+        """

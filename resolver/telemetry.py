@@ -6,14 +6,20 @@ never a label: they would be as many as there are visitors, and tell who read wh
 
 from __future__ import annotations
 
+import bisect
+from typing import Any, TypeVar
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from resolver.observe import Observer
+from resolver.tracing import Tracing
 
 __all__ = ["Metrics"]
 
 # A second series for each counter, with the moment it was made, which nothing reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]
+
+Labelled = TypeVar("Labelled", Counter, Histogram)
 
 _REQUEST_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _EXCHANGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 4.0)
@@ -22,8 +28,12 @@ _EXCHANGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 
 class Metrics(Observer):
     """Counts what the parts of one resolver tell. One for each app, so that two in one process do not mix."""
 
-    def __init__(self, registry: CollectorRegistry, version: str) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, version: str, *, tracing: Tracing | None = None
+    ) -> None:
         self.registry = registry
+        self._tracing = tracing
+        self._series: dict[tuple[object, ...], Any] = {}
         self.requests = Counter(
             "resolver_requests",
             "Requests answered. endpoint: redirect, values, api, explain, batch, form, static. "
@@ -91,7 +101,7 @@ class Metrics(Observer):
         )
         self._refused = Counter(
             "resolver_refused",
-            "Requests turned away. reason: busy, draining.",
+            "Requests turned away. reason: busy, draining, rate, denied, connections, slow, dry_run.",
             ["reason"],
             registry=registry,
         )
@@ -114,14 +124,44 @@ class Metrics(Observer):
         )
         build_info.labels(version).set(1)
 
+    def _of(self, metric: Labelled, *labels: str) -> Labelled:
+        """Return the series of ``metric`` with these labels; looked up by prometheus-client once and then here."""
+        series = self._series.get((metric, *labels))
+        if series is None:
+            series = self._series[metric, *labels] = metric.labels(*labels)
+        return series
+
+    def answered(self, endpoint: str, outcome: str, looks: int, count: int, seconds: float) -> None:
+        """Count requests that were answered at once, out of memory; as each would be, but all together.
+
+        Args:
+            endpoint: as in ``requests``.
+            outcome: as in ``requests``.
+            looks: hits in memory for each of them.
+            count: how many they were.
+            seconds: the time they took together.
+        """
+        self._of(self.requests, endpoint, outcome).inc(count)
+        self._of(self._cache_lookups, "memory", "hit").inc(count * looks)
+        times = self._of(self.request_seconds, endpoint)
+        # prometheus-client has no way to observe the same value many times.
+        bucket = bisect.bisect_left(_REQUEST_BUCKETS, seconds / count)
+        times._sum.inc(seconds)
+        times._buckets[bucket].inc(count)
+
     def exchange(self, transport: str, outcome: str, elapsed_s: float) -> None:
         """Count a question to a server and its time."""
-        self._exchanges.labels(transport, outcome).inc()
-        self._exchange_seconds.labels(transport).observe(elapsed_s)
+        self._of(self._exchanges, transport, outcome).inc()
+        self._of(self._exchange_seconds, transport).observe(elapsed_s)
+
+    def question(self, server: str, handle: str, transport: str, outcome: str, elapsed_s: float) -> None:
+        """Put a question to a server into the trace of what caused it."""
+        if self._tracing is not None:
+            self._tracing.exchange(transport, server, handle, outcome, elapsed_s)
 
     def cache_lookup(self, layer: str, result: str) -> None:
         """Count a look into a tier."""
-        self._cache_lookups.labels(layer, result).inc()
+        self._of(self._cache_lookups, layer, result).inc()
 
     def cache_records(self, count: int) -> None:
         """Show how many entries memory holds."""

@@ -1,4 +1,4 @@
-"""What the operator sees, on a listener of its own: metrics and health."""
+"""What the operator sees, on a listener of its own: metrics, health, and the cache."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.aiohttp import make_aiohttp_handler
 
+from resolver.web.cache_pages import add_cache_pages
+from resolver.web.desk import Desk
 from resolver.web.draining import Draining
 
 __all__ = ["create_admin_app"]
@@ -16,7 +18,11 @@ _MISSING: web.AppKey[Callable[[], list[str]]] = web.AppKey("missing")
 
 
 def create_admin_app(
-    collectors: CollectorRegistry, draining: Draining, is_serving: Callable[[], bool] = lambda: True
+    collectors: CollectorRegistry,
+    draining: Draining,
+    is_serving: Callable[[], bool] = lambda: True,
+    *,
+    desk: Desk | None = None,
 ) -> web.Application:
     """Return the application of the admin listener.
 
@@ -24,6 +30,7 @@ def create_admin_app(
         collectors: what ``/metrics`` shows.
         draining: whether the process is about to stop.
         is_serving: whether anybody answers on the public listener.
+        desk: takes wishes about the cache.
     """
 
     def missing() -> list[str]:
@@ -36,6 +43,8 @@ def create_admin_app(
     app.router.add_get("/metrics", make_aiohttp_handler(collectors))
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz)
+    if desk is not None:
+        add_cache_pages(app, desk)
     return app
 
 

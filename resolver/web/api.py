@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from aiohttp import web
 from resolver.answer.links import signposts, write_links
 from resolver.answer.record_json import record_json
 from resolver.model.record import select_values
+from resolver.resolution.service import Resolved
 from resolver.web.conditional import unless_known
 from resolver.web.identifiers import citation_url, encode_handle
 from resolver.web.lookups import Lookups
@@ -36,6 +38,27 @@ class Api:
         """
         visit.endpoint = "api"
         visit.for_scripts = True
+        resolved, shown = await self.describe(query)
+        visit.code = shown["responseCode"]
+        expires_at = None if query.authoritative else resolved.expires_at
+        text = query.handle.text
+        response = self._renderer.json(
+            shown,
+            Caching(expires_at, self._max_age_s, resolved.stale),
+            pretty=query.pretty,
+            callback=query.callback,
+            headers={
+                "Link": write_links(signposts(self._renderer.root, encode_handle(text)), citation_url(text))
+            },
+        )
+        return unless_known(visit.request, response)
+
+    async def describe(self, query: HandleQuery) -> tuple[Resolved, dict[str, Any]]:
+        """Return what is known of a handle, and the members of the answer that say so.
+
+        Raises:
+            ResolverError: there is no answer.
+        """
         resolved = await self._lookups.resolve(query.handle, query)
         values = select_values(resolved.record.values, query.preferences.types, query.preferences.indexes)
         more: dict[str, Any] = {}
@@ -46,15 +69,6 @@ class Api:
         if query.wants_report:
             verdict = await self._lookups.judge(resolved.record)
             more["verification"] = verdict_json(verdict, resolved.answered_by)
-        expires_at = None if query.authoritative else resolved.expires_at
-        text = query.handle.text
-        response = self._renderer.json(
-            record_json(text, values, **more),
-            Caching(expires_at, self._max_age_s, resolved.stale),
-            pretty=query.pretty,
-            callback=query.callback,
-            headers={
-                "Link": write_links(signposts(self._renderer.root, encode_handle(text)), citation_url(text))
-            },
-        )
-        return unless_known(visit.request, response)
+            if verdict.is_trusted and verdict.not_after is not None:
+                resolved = replace(resolved, expires_at=min(resolved.expires_at, verdict.not_after))
+        return resolved, record_json(query.handle.text, values, **more)

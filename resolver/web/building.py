@@ -11,7 +11,9 @@ from resolver.config import HostSettings, Settings
 from resolver.errors import SettingsError
 from resolver.resolution.service import Resolver
 from resolver.web.api import Api
+from resolver.web.batch import Batches
 from resolver.web.countries import CountryOf, open_country_database
+from resolver.web.explaining import Explainer
 from resolver.web.finding import Finder
 from resolver.web.handle_pages import HandlePages, Policy
 from resolver.web.hosts import Host, Hosts
@@ -19,6 +21,7 @@ from resolver.web.linksets import Linksets
 from resolver.web.lookups import Lookups
 from resolver.web.native import Gateway
 from resolver.web.render import Renderer, template_folders
+from resolver.web.services import Services
 
 __all__ = ["build_hosts"]
 
@@ -65,11 +68,16 @@ def _build_host(
     )
     renderer.compile_all()
     lookups = Lookups(resolver, prefixes=own.prefixes, retry_auth=own.retry_auth, clock=clock)
+    api = Api(lookups, renderer, max_age_s=max_age_s)
     finder = Finder(lookups, max_age_s=max_age_s, clock=clock)
+    pages = HandlePages(lookups, finder, renderer, policy, clock=clock, country_of=country_of)
     return Host(
         lookups=lookups,
-        pages=HandlePages(lookups, finder, renderer, policy, clock=clock, country_of=country_of),
-        api=Api(lookups, renderer, max_age_s=max_age_s),
+        pages=pages,
+        explainer=Explainer(lookups, finder, pages, renderer, clock=clock),
+        api=api,
+        batches=Batches(api, renderer),
+        services=Services(lookups, renderer, clock=clock),
         linksets=Linksets(finder, renderer, policy.schemes),
         gateway=Gateway(lookups, renderer, clock=clock),
         renderer=renderer,

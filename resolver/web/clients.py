@@ -98,8 +98,10 @@ def _without_port(hop: str) -> str:
 
 def read_address(text: str | None) -> IPAddress | None:
     """Return the address in ``text``, or ``None`` if it is none; IPv4 is never in the notation of IPv6."""
+    if not text:
+        return None
     try:
-        address = ipaddress.ip_address(text or "")
+        address = ipaddress.ip_address(text)
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address

@@ -70,10 +70,10 @@ class HandlePages:
         self._lookups = lookups
         self._finder = finder
         self._renderer = renderer
-        self._policy = policy
+        self.policy = policy
         self._country_of = country_of
-        self._chance = chance
-        self._record_page = RecordPage(renderer, policy.schemes, clock=clock)
+        self.chance = chance
+        self._record_page = RecordPage(lookups, renderer, policy.schemes, clock=clock)
 
     async def answer(self, visit: Visit, query: HandleQuery) -> web.Response:
         """Answer for a handle and the parameters of a visit.
@@ -89,14 +89,13 @@ class HandlePages:
             caching = self._finder.caching(query, followed)
             return self._renderer.redirect(301, self.own_url(visit, followed.handle), caching)
         if redirecting and not query.preferences.is_filtered:
-            listed = find_listed(followed.handle, self._policy.tombstones)
-            tombstone = tombstone_of(followed.resolved.record, listed, self._policy.schemes)
+            listed = find_listed(followed.handle, self.policy.tombstones)
+            tombstone = tombstone_of(followed.resolved.record, listed, self.policy.schemes)
             if tombstone is not None:
                 return await self._gone(
                     visit, tombstone, await self._finder.find(query, followed, with_extras=False)
                 )
-        with_extras = redirecting or action is Action.SHOW_URLS
-        found = await self._finder.find(query, followed, with_extras=with_extras)
+        found = await self._finder.find(query, followed, with_extras=action is not Action.API)
         return await self._decide(visit, query, found)
 
     async def _decide(self, visit: Visit, query: HandleQuery, found: Found) -> web.Response:
@@ -104,9 +103,9 @@ class HandlePages:
             found.record,
             query.preferences,
             extras=found.extras,
-            circumstances=self._circumstances(visit, query),
-            chance=self._chance,
-            schemes=self._policy.schemes,
+            circumstances=self.circumstances(visit, query),
+            chance=self.chance,
+            schemes=self.policy.schemes,
         )
         match answer:
             case Redirect():
@@ -124,7 +123,7 @@ class HandlePages:
                 visit.endpoint = "values"
                 headers = {"Link": self._link_header(found)}
                 verdict = await self._lookups.judge(found.record) if query.certified else None
-                return self._record_page.show(visit, query, found, values, headers, verdict)
+                return await self._record_page.show(visit, query, found, values, headers, verdict)
 
     def _redirect(self, visit: Visit, query: HandleQuery, found: Found, answer: Redirect) -> web.Response:
         status = answer.status
@@ -162,11 +161,14 @@ class HandlePages:
             "citation_url": citation_url(text),
             "prefix_contact": await find_contact(self._lookups.resolver, text),
         }
-        return self._renderer.page("tombstone.html", view, caching, status=problem.status, headers=headers)
+        return self._renderer.page(
+            "tombstone.html", view, caching, reader=visit.reader, status=problem.status, headers=headers
+        )
 
     # --- what the decision needs, and what goes beside it ------------------------------------------------
 
-    def _circumstances(self, visit: Visit, query: HandleQuery) -> Circumstances:
+    def circumstances(self, visit: Visit, query: HandleQuery) -> Circumstances:
+        """Return what the choice among several places may look at."""
         preferences = query.preferences
         explicit = read_address(preferences.address)
         address = explicit or visit.address
@@ -177,19 +179,22 @@ class HandlePages:
             country_is_explicit=preferences.country is not None or explicit is not None,
             address=address,
             address_is_explicit=explicit is not None,
-            is_strict=self._policy.strict_negotiation,
+            is_strict=self.policy.strict_negotiation,
         )
 
     def _link_header(self, found: Found) -> str:
-        stated = links_of(found.handle.text, found.own, found.extras, self._policy.schemes)
+        stated = links_of(found.handle.text, found.own, found.extras, self.policy.schemes)
         signs = signposts(self._renderer.root, encode_handle(found.handle.text))
         return write_links((*stated, *signs), citation_url(found.handle.text))
 
     def own_url(self, visit: Visit, handle: Handle) -> str:
         """Return the address of another handle here, with the parameters of the visit."""
-        origin = visit.origin
         query = f"?{_header_safe(visit.query_text)}" if visit.query_text else ""
-        return f"{self._renderer.base_url(origin.scheme, origin.host)}/{encode_handle(handle.text)}{query}"
+        root = self._renderer.root
+        if not root:
+            origin = visit.origin
+            root = self._renderer.base_url(origin.scheme, origin.host)
+        return f"{root}/{encode_handle(handle.text)}{query}"
 
 
 def _well_formed(media_types: Sequence[str]) -> list[str]:

@@ -7,6 +7,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
@@ -17,21 +18,31 @@ from resolver.config import Network
 from resolver.errors import HandleNotFoundError, ResolverError
 from resolver.model.handle import Handle
 from resolver.protocol.codes import ResponseCode
+from resolver.resolution.toll import pay_from
 from resolver.telemetry import Metrics
+from resolver.web.access_log import AccessLog
+from resolver.web.admission import Admission, Refusal
 from resolver.web.conditional import unless_known
 from resolver.web.contact import find_contact
 from resolver.web.draining import Draining
+from resolver.web.fast_path import FastPath
 from resolver.web.hosts import Host, Hosts
 from resolver.web.native import is_native
+from resolver.web.openapi import describe_api, operations_of
 from resolver.web.parse import (
+    ApiDescriptionRoute,
+    ApiPageRoute,
     ApiRoute,
     BadRequestError,
+    ExplainRoute,
     FormRoute,
     HandleRoute,
     HelpRoute,
     LinksetRoute,
+    PrefixRoute,
     StaticRoute,
     UnknownApiRoute,
+    WhichRoute,
     handle_of_form,
     read_parameters,
     read_query,
@@ -49,13 +60,14 @@ from resolver.web.problems import (
 from resolver.web.render import Caching
 from resolver.web.static import StaticFile
 from resolver.web.suggestions import find_suggestion
-from resolver.web.visit import Visit, read_body
+from resolver.web.visit import VISIT, Visit, read_body
 
 __all__ = ["Handlers"]
 
 logger = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+_VERSIONS = ((1, 0), (1, 1))
 _PREFLIGHT = {
     "Allow": ", ".join(METHODS),
     "Access-Control-Allow-Methods": ", ".join(METHODS),
@@ -87,7 +99,13 @@ class Handlers:
         trusted_proxies: Sequence[Network],
         draining: Draining,
         clock: Callable[[], float],
+        fast: FastPath,
+        access_log: AccessLog | None = None,
+        admission: Admission | None = None,
     ) -> None:
+        self._admission = admission
+        self._access_log = access_log
+        self._fast = fast
         self._hosts = hosts
         self._metrics = metrics
         self._static_files = static_files
@@ -96,25 +114,37 @@ class Handlers:
         self._draining = draining
         self._clock = clock
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, count it, and let nothing but an answer out."""
         visit = Visit(request, secrets.token_hex(8), self._trusted_proxies)
+        request[VISIT] = visit
         started = time.perf_counter()
         status = 500
+        response: web.StreamResponse | None = None
         self._metrics.in_flight.inc()
         try:
-            response = await self._answer_or_explain(visit, self._hosts.find(visit.origin.host))
+            watch = self._fast.watch()
+            host = self._hosts.find(visit.origin.host)
+            visit.looked_at_origin = False  # the fast path tells hosts apart itself
+            response = await self._answer_or_explain(visit, host)
+            self._fast.keep(visit, response, watch)
+            response.headers.update(visit.passed.headers)
             response.headers["X-Request-ID"] = visit.request_id
             if self._draining.is_on:
                 response.force_close()
             status = response.status
             return response
         finally:
+            elapsed_s = time.perf_counter() - started
             self._metrics.in_flight.dec()
+            if status == 503:
+                self._metrics.refused("draining" if self._draining.is_on else "busy")
             self._metrics.requests.labels(visit.endpoint, outcome_of_status(status)).inc()
-            self._metrics.request_seconds.labels(visit.endpoint).observe(time.perf_counter() - started)
+            self._metrics.request_seconds.labels(visit.endpoint).observe(elapsed_s)
+            if self._access_log is not None:
+                self._access_log.note_visit(visit, response, self._clock(), elapsed_s)
 
-    async def _answer_or_explain(self, visit: Visit, host: Host) -> web.Response:
+    async def _answer_or_explain(self, visit: Visit, host: Host) -> web.StreamResponse:
         try:
             return await self._answer(visit, host)
         except HandleNotFoundError as error:
@@ -129,7 +159,23 @@ class Handlers:
             )
             return await self._explain(visit, host, internal_problem())
 
-    async def _answer(self, visit: Visit, host: Host) -> web.Response:
+    def _admit(self, visit: Visit) -> None:
+        """Let the visitor in, on account of its address.
+
+        Raises:
+            TooManyRequestsError: it has asked for too much.
+            BarredError: it is not served at all.
+        """
+        if self._admission is None:
+            return
+        decision = self._admission.admit(visit.request.remote, visit.request.headers)
+        if isinstance(decision, Refusal):
+            raise decision.error
+        visit.passed = decision
+        # Each request has a task of its own, with which this ends.
+        pay_from(decision.account)
+
+    async def _answer(self, visit: Visit, host: Host) -> web.StreamResponse:
         request = visit.request
         if request.method == "OPTIONS":
             visit.endpoint = "static"
@@ -137,16 +183,24 @@ class Handlers:
         visit.for_scripts = _BELOW_API.match(request.raw_path) is not None
         if visit.for_scripts:
             visit.endpoint = "api"
+        self._admit(visit)
         if is_native(request):
             visit.endpoint = "api"
             return await host.gateway.answer(request)
+        if request.version not in _VERSIONS:
+            raise BadRequestError("only HTTP/1.0 and HTTP/1.1 are spoken here", status=505)
         path, visit.query_text = split_target(request.raw_path)
         if request.method not in METHODS:
             raise BadRequestError(f"method {request.method} is not for resolving", status=405)
-        own_hosts = _own_hosts(visit, host)
+        again = await self._fast.again(visit)
+        if again is not None:
+            return again
+        own_hosts = _own_hosts(visit, host) if request.method == "POST" or _may_be_pasted(path) else ()
         route = read_route(path, own_hosts)
         visit.parameters = read_parameters(visit.query_text)
         if request.method == "POST":
+            if route == ApiRoute(""):
+                return await host.batches.answer(visit, {"X-Request-ID": visit.request_id}, self._note_one)
             visit.parameters |= await read_body(request)
         typed = visit.parameters.first("hdl") if request.method == "POST" else None
         match route:
@@ -163,30 +217,59 @@ class Handlers:
                 query = read_query(text, visit.parameters, for_api=False)
                 visit.asked = query.handle.text
                 return await host.linksets.answer(visit, query)
+            case ExplainRoute(text):
+                query = read_query(text, visit.parameters, for_api=False, shortcuts=host.locatt_shortcuts)
+                visit.asked = query.handle.text
+                return await host.explainer.json(visit, query)
+            case PrefixRoute(text):
+                return await host.services.prefix(visit, text)
+            case WhichRoute(texts):
+                return await host.services.which(visit, texts)
+            case ApiPageRoute():
+                visit.endpoint, visit.for_scripts = "static", False
+                shown = describe_api(host.renderer.version, host.renderer.root)
+                return self._page(visit, host, "api.html", api=shown, operations=operations_of(shown))
+            case ApiDescriptionRoute():
+                visit.endpoint = "static"
+                return self._description(request, host)
             case UnknownApiRoute(unknown):
                 message = f"there is no {unknown} here; records are below /api/handles/"
                 raise BadRequestError(message, status=404, code=ResponseCode.ERROR)
             case FormRoute():
                 visit.endpoint = "form"
-                return self._page(host, "form.html", asked=visit.parameters.first("hdl") or "")
+                typed = "".join(filter(str.isprintable, visit.parameters.first("hdl") or ""))
+                return self._page(visit, host, "form.html", asked=typed)
             case HelpRoute():
                 visit.endpoint = "static"
-                return self._page(host, "help.html")
+                return self._page(visit, host, "help.html")
             case StaticRoute(name):
                 visit.endpoint = "static"
                 return self._static(request, host, name)
+
+    def _note_one(self, visit: Visit, handle: str, code: int, elapsed_s: float) -> None:
+        """Write down what became of one handle among several."""
+        if self._access_log is not None:
+            self._access_log.note_one(visit, handle, code, self._clock(), elapsed_s)
 
     async def _handle(self, visit: Visit, host: Host, text: str) -> web.Response:
         query = read_query(text, visit.parameters, for_api=False, shortcuts=host.locatt_shortcuts)
         visit.asked = query.handle.text
         if query.preferences.action is Action.API:
             return await host.api.record(visit, query)
+        if query.preferences.action is Action.EXPLAIN:
+            return await host.explainer.page(visit, query)
         return await host.pages.answer(visit, query)
 
     # --- other pages -------------------------------------------------------------------------------------
 
-    def _page(self, host: Host, template: str, **view: str) -> web.Response:
-        return host.renderer.page(template, view, Caching(self._clock() + PAGE_MAX_AGE_S, PAGE_MAX_AGE_S))
+    def _page(self, visit: Visit, host: Host, template: str, **view: Any) -> web.Response:
+        caching = Caching(self._clock() + PAGE_MAX_AGE_S, PAGE_MAX_AGE_S)
+        return host.renderer.page(template, view, caching, reader=visit.reader)
+
+    def _description(self, request: web.Request, host: Host) -> web.Response:
+        shown = describe_api(host.renderer.version, host.renderer.root)
+        caching = Caching(self._clock() + PAGE_MAX_AGE_S, PAGE_MAX_AGE_S)
+        return unless_known(request, host.renderer.json(shown, caching))
 
     def _static(self, request: web.Request, host: Host, name: str) -> web.Response:
         file = self._static_files.get(name)
@@ -212,6 +295,7 @@ class Handlers:
     async def _explain(
         self, visit: Visit, host: Host, problem: Problem, suggestion: Handle | None = None
     ) -> web.Response:
+        visit.code = problem.code
         caching = _NO_STORE
         if problem.status == 404 and not visit.parameters.flag("auth"):
             caching = Caching(self._clock() + NOT_FOUND_MAX_AGE_S, host.max_age_s)
@@ -235,7 +319,12 @@ class Handlers:
             "prefix_contact": contact,
             "suggestion": suggestion.text if suggestion else None,
         }
-        return host.renderer.problem_page(problem, view, caching, headers)
+        return host.renderer.problem_page(problem, view, caching, headers, reader=visit.reader)
+
+
+def _may_be_pasted(path: str) -> bool:
+    """Whether a path may hold the URL of a resolver, ours for instance: all have a colon."""
+    return ":" in path or "%3a" in path.lower()
 
 
 def _own_hosts(visit: Visit, host: Host) -> tuple[str, ...]:

@@ -23,6 +23,8 @@ def strip_labels(text: str, own_hosts: tuple[str, ...] = ()) -> str:
         text: percent-decoded already.
         own_hosts: host names, with their ports, under which this resolver itself is reached.
     """
+    if ":" not in text:
+        return _trim(text)  # as most are
     hosts = "|".join(re.escape(host) for host in (*_RESOLVER_HOSTS, *own_hosts))
     pasted = re.compile(rf"https?:/{{1,2}}(?:{hosts})/+", re.IGNORECASE)
     left = list(_LABELS)

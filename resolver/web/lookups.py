@@ -10,6 +10,7 @@ from resolver.errors import HandleNotFoundError, ServiceNotFoundError
 from resolver.model.handle import Handle, fold_ascii
 from resolver.model.record import HandleRecord
 from resolver.resolution.service import Resolved, Resolver
+from resolver.resolution.trace import Trace
 from resolver.resolution.verification import judge
 from resolver.trust.chain import Verdict, verify_record
 from resolver.web.parse import HandleQuery
@@ -64,6 +65,15 @@ class Lookups:
             if not self._retry_auth or query.authoritative:
                 raise
             return await self.resolver.resolve(handle, authoritative=True, certified=query.certified)
+
+    async def look_anew(self, handle: Handle, query: HandleQuery, trace: Trace) -> Resolved:
+        """Look ``handle`` up without its memory, and note each step in ``trace``.
+
+        Raises:
+            ResolverError: there is no record, or nobody can tell.
+        """
+        self.check_prefix(handle)
+        return await self.resolver.look_anew(handle, authoritative=query.authoritative, trace=trace)
 
     async def judge(self, record: HandleRecord) -> Verdict:
         """Return what the signatures that a record carries are worth."""

@@ -38,6 +38,7 @@ from resolver.transport.http import MESSAGE_TYPE
 from resolver.web.clients import read_address
 from resolver.web.lookups import Lookups
 from resolver.web.render import Caching, Renderer
+from resolver.web.visit import within_time
 
 __all__ = ["Gateway", "is_native"]
 
@@ -61,7 +62,7 @@ class Gateway:
 
     async def answer(self, request: web.Request) -> web.Response:
         """Answer the message in the body of ``request``; whatever comes of it, the status is 200."""
-        octets = await request.read()
+        octets = await within_time(request.read())
         try:
             message = read_request(octets)
         except MessageFormatError as error:
@@ -107,6 +108,12 @@ class Gateway:
         return ResponseCode.SUCCESS, ResolutionResponse(asked, values)
 
 
+# Codes whose bodies hold something else than an error message.
+_NO_ERRORS = frozenset(
+    {ResponseCode.SUCCESS, ResponseCode.SERVICE_REFERRAL, ResponseCode.PREFIX_REFERRAL, ResponseCode.NONE}
+)
+
+
 def _code_of(error: ResolverError) -> ResponseCode:
     match error:
         case HandleNotFoundError():
@@ -115,7 +122,9 @@ def _code_of(error: ResolverError) -> ResponseCode:
             return ResponseCode.INVALID_HANDLE
         case ClosingError():
             return ResponseCode.SERVER_BUSY
-        case RefusedError(code=code):
+        case RefusedError(code=ResponseCode.AUTHENTICATION_NEEDED):
+            return ResponseCode.AUTHENTICATION_ERROR  # a challenge for us, which the client could not answer
+        case RefusedError(code=code) if code not in _NO_ERRORS:
             return ResponseCode(code)
         case _:
             return ResponseCode.ERROR

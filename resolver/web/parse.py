@@ -10,31 +10,39 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from resolver.answer.preferences import Action, Preferences
 from resolver.errors import InvalidHandleError, ResolverError
 from resolver.model.handle import Handle
+from resolver.phrases import phrase
 from resolver.protocol.codes import ResponseCode
 from resolver.web.identifiers import strip_labels
+from resolver.web.pasted import find_handle
 
 __all__ = [
     "MAX_TARGET_LENGTH",
+    "ApiDescriptionRoute",
+    "ApiPageRoute",
     "ApiRoute",
     "BadRequestError",
+    "ExplainRoute",
     "FormRoute",
     "HandleQuery",
     "HandleRoute",
     "HelpRoute",
     "LinksetRoute",
     "Parameters",
+    "PrefixRoute",
     "Route",
     "StaticRoute",
     "UnknownApiRoute",
+    "WhichRoute",
     "read_parameters",
     "read_query",
     "read_route",
     "split_target",
+    "without_parameter",
 ]
 
 MAX_TARGET_LENGTH = 8192
@@ -97,18 +105,70 @@ class LinksetRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class ExplainRoute:
+    """A handle, for programs: how it is resolved."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class PrefixRoute:
+    """A prefix, for scripts: who runs its service, and where."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhichRoute:
+    """Handles, for scripts: who is responsible for each."""
+
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiPageRoute:
+    """What there is for scripts, explained to people."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiDescriptionRoute:
+    """The same, for programs (OpenAPI)."""
+
+
+@dataclass(frozen=True, slots=True)
 class UnknownApiRoute:
     """Something below ``/api/`` that does not exist."""
 
     path: str
 
 
-Route = FormRoute | HelpRoute | StaticRoute | HandleRoute | ApiRoute | LinksetRoute | UnknownApiRoute
+Route = (
+    FormRoute
+    | HelpRoute
+    | StaticRoute
+    | HandleRoute
+    | ApiRoute
+    | LinksetRoute
+    | PrefixRoute
+    | WhichRoute
+    | ApiPageRoute
+    | ApiDescriptionRoute
+    | ExplainRoute
+    | UnknownApiRoute
+)
 
-_BELOW_API: dict[str, Callable[[str], Route]] = {"handles": ApiRoute, "linkset": LinksetRoute}
+_BELOW_API: dict[str, Callable[[str], Route]] = {
+    "handles": ApiRoute,
+    "linkset": LinksetRoute,
+    "prefixes": PrefixRoute,
+    "explain": ExplainRoute,
+}
 _PAGES: dict[str, Route] = {
     "/help": HelpRoute(),
     "/help.html": HelpRoute(),
+    "/api": ApiPageRoute(),
+    "/api/": ApiPageRoute(),
+    "/api/openapi.json": ApiDescriptionRoute(),
     "/robots.txt": StaticRoute("robots.txt"),
     "/favicon.ico": StaticRoute("favicon.ico"),
 }
@@ -123,7 +183,9 @@ def split_target(target: str) -> tuple[str, str]:
         BadRequestError: too long, or not a path.
     """
     if len(target) > MAX_TARGET_LENGTH:
-        raise BadRequestError(f"the address is longer than {MAX_TARGET_LENGTH} characters", status=414)
+        raise BadRequestError(
+            phrase("the address is longer than %(number)s characters", number=MAX_TARGET_LENGTH), status=414
+        )
     target = target.partition("#")[0]
     absolute = re.match(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?]*", target)
     if absolute is not None:
@@ -153,6 +215,10 @@ def read_route(path: str, own_hosts: tuple[str, ...] = ()) -> Route:
         name, _, rest = path.removeprefix("/api").removeprefix("/").partition("/")
         if name in _BELOW_API:
             return _BELOW_API[name](strip_labels(_decode_path(rest).lstrip("/"), own_hosts).lstrip("/"))
+        if name == "which":
+            # A comma that belongs to a handle is written as %2C.
+            texts = (strip_labels(_decode_path(part).lstrip("/"), own_hosts) for part in rest.split(","))
+            return WhichRoute(tuple(text.lstrip("/") for text in texts))
         return UnknownApiRoute(path.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
     if path.startswith("/static/"):
         return StaticRoute(path.removeprefix("/static/"))
@@ -210,6 +276,12 @@ def read_parameters(query: str) -> Parameters:
             name, _, value = part.partition("=")
             pairs.append((_decode(name), _decode(value)))
     return Parameters(pairs)
+
+
+def without_parameter(query: str, name: str) -> str:
+    """Return a query string without the parameter ``name``, and with nothing in it that a link must not hold."""
+    kept = [part for part in re.split("[&;]", query) if part and _decode(part.partition("=")[0]) != name]
+    return quote("&".join(kept), safe="%&=/:@!$'()*+,?~", errors="replace")
 
 
 def _decode(text: str) -> str:
@@ -326,7 +398,7 @@ def _read_indexes(parameters: Parameters, *, strict: bool) -> Iterable[int]:
         if _INDEX.fullmatch(text) and -(2**31) <= int(text) < 2**31:
             yield int(text)
         elif strict:
-            raise BadRequestError(f"index {value!r} is no number")
+            raise BadRequestError(phrase("index %(text)s is no number", text=repr(value)))
 
 
 def handle_of_form(text: str, own_hosts: tuple[str, ...] = ()) -> str:
@@ -335,7 +407,7 @@ def handle_of_form(text: str, own_hosts: tuple[str, ...] = ()) -> str:
     Raises:
         InvalidHandleError: nothing was typed.
     """
-    handle = strip_labels(text, own_hosts).lstrip("/")
+    handle = find_handle(text, own_hosts)
     if not handle:
         raise InvalidHandleError("no handle was typed")
     return handle

@@ -11,6 +11,7 @@ from resolver.answer.tombstone import Tombstone
 from resolver.answer.visible import visible_text
 from resolver.errors import (
     AliasError,
+    BarredError,
     ClosingError,
     CrowdedError,
     HandleNotFoundError,
@@ -21,9 +22,11 @@ from resolver.errors import (
     ResolverError,
     ServiceNotFoundError,
     SignatureError,
+    TooManyRequestsError,
     UpstreamError,
 )
 from resolver.model.namespace import Namespace
+from resolver.phrases import Phrase, as_sentence, phrase, sentence
 from resolver.protocol.codes import ResponseCode
 from resolver.web.parse import BadRequestError
 
@@ -97,12 +100,12 @@ def internal_problem() -> Problem:
     return Problem(
         500,
         ResponseCode.ERROR,
-        "Internal error",
-        "Something went wrong inside this resolver.",
-        whose="The mistake is ours, not yours and not the handle's.",
+        phrase("Internal error"),
+        phrase("Something went wrong inside this resolver."),
+        whose=phrase("The mistake is ours, not yours and not the handle's."),
         advice=(
-            "Try again in a moment.",
-            "If it stays, write to whoever runs this resolver and give the request number below.",
+            phrase("Try again in a moment."),
+            phrase("If it stays, write to whoever runs this resolver and give the request number below."),
         ),
     )
 
@@ -110,7 +113,10 @@ def internal_problem() -> Problem:
 def too_large_problem() -> Problem:
     """Return what to tell whoever sends more than is read."""
     return Problem(
-        413, ResponseCode.PROTOCOL_ERROR, "The request is too large", "Its body is longer than is read."
+        413,
+        ResponseCode.PROTOCOL_ERROR,
+        phrase("The request is too large"),
+        phrase("Its body is longer than is read."),
     )
 
 
@@ -119,9 +125,9 @@ def gone_problem(tombstone: Tombstone) -> Problem:
     return Problem(
         410,
         ResponseCode.SUCCESS,
-        "No longer available",
-        visible_text(tombstone.reason) or "The record says that what this handle led to is gone.",
-        whose="The owner of the handle has recorded so; this resolver works as it should.",
+        phrase("No longer available"),
+        visible_text(tombstone.reason) or phrase("The record says that what this handle led to is gone."),
+        whose=phrase("The owner of the handle has recorded so; this resolver works as it should."),
         is_about_handle=True,
     )
 
@@ -158,16 +164,16 @@ def outcome_of_status(status: int) -> Outcome:
 
 
 def _bad_request(error: BadRequestError) -> Problem:
-    return Problem(error.status, error.code, "The request cannot be read", f"{_sentence(str(error))}")
+    return Problem(error.status, error.code, phrase("The request cannot be read"), _told(error))
 
 
 def _invalid_handle(error: InvalidHandleError) -> Problem:
     return Problem(
         400,
         ResponseCode.INVALID_HANDLE,
-        "This is no handle",
-        _sentence(str(error)),
-        advice=("A handle looks like 20.500.12345/abc: a prefix, a slash, and the rest.",),
+        phrase("This is no handle"),
+        _told(error),
+        advice=(phrase("A handle looks like 20.500.12345/abc: a prefix, a slash, and the rest."),),
     )
 
 
@@ -175,13 +181,15 @@ def _not_found(_: HandleNotFoundError) -> Problem:
     return Problem(
         404,
         ResponseCode.HANDLE_NOT_FOUND,
-        "Handle not found",
-        "The service responsible for its prefix does not know this handle.",
-        whose="The service was asked and has answered; this resolver works as it should.",
+        phrase("Handle not found"),
+        phrase("The service responsible for its prefix does not know this handle."),
+        whose=phrase("The service was asked and has answered; this resolver works as it should."),
         advice=(
-            "It may be mistyped or cut off: compare it with where you found it, down to the last character.",
-            "It may be so new that it is not active yet.",
-            "It may have been removed, which persistent identifiers should not be.",
+            phrase(
+                "It may be mistyped or cut off: compare it with where you found it, down to the last character."
+            ),
+            phrase("It may be so new that it is not active yet."),
+            phrase("It may have been removed, which persistent identifiers should not be."),
         ),
         is_about_handle=True,
     )
@@ -191,12 +199,18 @@ def _prefix_not_found(error: ServiceNotFoundError) -> Problem:
     return Problem(
         404,
         ResponseCode.HANDLE_NOT_FOUND,
-        "Prefix not found",
-        f"There is no service for the prefix {visible_text(error.prefix)}: {visible_text(error.reason)}.",
-        whose="The Global Handle Registry was asked and has answered; this resolver works as it should.",
+        phrase("Prefix not found"),
+        phrase(
+            "There is no service for the prefix %(prefix)s: %(reason)s.",
+            prefix=visible_text(error.prefix),
+            reason=phrase(visible_text(error.reason)),
+        ),
+        whose=phrase(
+            "The Global Handle Registry was asked and has answered; this resolver works as it should."
+        ),
         advice=(
-            "The part before the first slash may be mistyped.",
-            "If you found the handle in print, look for a newer form of it where it was published.",
+            phrase("The part before the first slash may be mistyped."),
+            phrase("If you found the handle in print, look for a newer form of it where it was published."),
         ),
     )
 
@@ -205,10 +219,15 @@ def _alias(error: AliasError) -> Problem:
     return Problem(
         404,
         ResponseCode.HANDLE_NOT_FOUND,
-        "Alias chain without end",
-        f"The handle is an alias that leads nowhere: {visible_text(error.reason)}.",
-        whose="The records of these handles are at fault; whoever owns them can mend them.",
-        advice=("The records themselves can be seen with “show the values” and “do not follow aliases”.",),
+        phrase("Alias chain without end"),
+        phrase(
+            "The handle is an alias that leads nowhere: %(reason)s.",
+            reason=phrase(visible_text(error.reason)),
+        ),
+        whose=phrase("The records of these handles are at fault; whoever owns them can mend them."),
+        advice=(
+            phrase("The records themselves can be seen with “show the values” and “do not follow aliases”."),
+        ),
         is_about_handle=True,
     )
 
@@ -217,10 +236,12 @@ def _upstream(_: UpstreamError) -> Problem:
     return Problem(
         502,
         ResponseCode.ERROR,
-        "The responsible service cannot be reached",
-        "The handle may well exist, but the service that knows it gave no usable answer.",
-        whose="The trouble is with that service or the network in between, not with the handle you gave.",
-        advice=("Try again in a few minutes.",),
+        phrase("The responsible service cannot be reached"),
+        phrase("The handle may well exist, but the service that knows it gave no usable answer."),
+        whose=phrase(
+            "The trouble is with that service or the network in between, not with the handle you gave."
+        ),
+        advice=(phrase("Try again in a few minutes."),),
         is_about_handle=True,
     )
 
@@ -229,10 +250,12 @@ def _unsigned(_: ResolverError) -> Problem:
     return Problem(
         502,
         ResponseCode.ERROR,
-        "The signature does not hold",
-        "The answer of the responsible service is not signed as it should be, so it is not shown.",
-        whose="The trouble is with that service or the network in between, not with the handle you gave.",
-        advice=("Leave out cert to see the answer as it is.",),
+        phrase("The signature does not hold"),
+        phrase("The answer of the responsible service is not signed as it should be, so it is not shown."),
+        whose=phrase(
+            "The trouble is with that service or the network in between, not with the handle you gave."
+        ),
+        advice=(phrase("Leave out cert to see the answer as it is."),),
         is_about_handle=True,
     )
 
@@ -241,10 +264,12 @@ def _timed_out(_: ResolverError) -> Problem:
     return Problem(
         504,
         ResponseCode.ERROR,
-        "The responsible service does not answer",
-        "The handle may well exist, but the service that knows it stayed silent.",
-        whose="The trouble is with that service or the network in between, not with the handle you gave.",
-        advice=("Try again in a few minutes.",),
+        phrase("The responsible service does not answer"),
+        phrase("The handle may well exist, but the service that knows it stayed silent."),
+        whose=phrase(
+            "The trouble is with that service or the network in between, not with the handle you gave."
+        ),
+        advice=(phrase("Try again in a few minutes."),),
         is_about_handle=True,
     )
 
@@ -264,9 +289,9 @@ def _refused(error: RefusedError) -> Problem:
     return Problem(
         status,
         error.code,
-        "Not public",
-        "Some of the values asked for may only be read by administrators of the handle.",
-        advice=("Leave out publicOnly=false to see the public ones.",),
+        phrase("Not public"),
+        phrase("Some of the values asked for may only be read by administrators of the handle."),
+        advice=(phrase("Leave out publicOnly=false to see the public ones."),),
     )
 
 
@@ -274,11 +299,37 @@ def _closing(_: ResolverError) -> Problem:
     return Problem(
         503,
         ResponseCode.SERVER_BUSY,
-        "Busy",
-        "This resolver has more to do than it can do well, or is being restarted.",
-        whose="The trouble is ours and usually over in seconds.",
-        advice=("Try again in a moment.",),
+        phrase("Busy"),
+        phrase("This resolver has more to do than it can do well, or is being restarted."),
+        whose=phrase("The trouble is ours and usually over in seconds."),
+        advice=(phrase("Try again in a moment."),),
         headers=(("Retry-After", str(RETRY_AFTER_S)),),
+    )
+
+
+def _too_many(error: TooManyRequestsError) -> Problem:
+    return Problem(
+        429,
+        ResponseCode.SERVER_BUSY,
+        phrase("Too many requests"),
+        phrase("Your network has asked for more than this resolver gives to one at a time."),
+        whose=phrase("This resolver serves everybody, and so limits how much it does for each."),
+        advice=(
+            phrase("Wait for as long as Retry-After says, then go on more slowly."),
+            phrase("If you need more, write to whoever runs this resolver."),
+        ),
+        headers=error.headers,
+    )
+
+
+def _barred(_: BarredError) -> Problem:
+    return Problem(
+        403,
+        ResponseCode.ERROR,
+        phrase("Not served here"),
+        phrase("Your network is not served by this resolver."),
+        whose=phrase("Whoever runs this resolver has decided so."),
+        advice=(phrase("If you think that this is a mistake, write to whoever runs this resolver."),),
     )
 
 
@@ -286,9 +337,10 @@ def _inactive(error: NamespaceInactiveError) -> Problem:
     return Problem(
         404,
         ResponseCode.HANDLE_NOT_FOUND,
-        "Inactive prefix",
-        _sentence(error.namespace.status_message or "The owner of this prefix has switched off its handles."),
-        whose="The owner of the prefix has decided so.",
+        phrase("Inactive prefix"),
+        _message(error.namespace.status_message)
+        or phrase("The owner of this prefix has switched off its handles."),
+        whose=phrase("The owner of the prefix has decided so."),
         is_about_handle=True,
     )
 
@@ -297,17 +349,53 @@ def _not_acceptable(error: NotAcceptableError) -> Problem:
     return Problem(
         406,
         ResponseCode.ERROR,
-        "Not offered in this form",
-        f"What the handle leads to is offered as {', '.join(error.offered) or 'nothing in particular'}.",
-        whose="Your program accepts other types only.",
-        advice=("Ask for one of these types in Accept, or leave Accept out.",),
+        phrase("Not offered in this form"),
+        phrase(
+            "What the handle leads to is offered as %(types)s.",
+            types=", ".join(error.offered) or phrase("nothing in particular"),
+        ),
+        whose=phrase("Your program accepts other types only."),
+        advice=(phrase("Ask for one of these types in Accept, or leave Accept out."),),
         headers=(("Vary", ", ".join(sorted(error.looked_at))),),
     )
 
 
-def _sentence(text: str) -> str:
-    shown = visible_text(text)
-    return f"{shown[:1].upper()}{shown[1:]}{'' if shown.endswith('.') else '.'}"
+def _told(error: ResolverError) -> str:
+    """Return the message of an error as a sentence."""
+    told = error.args[0] if error.args else ""
+    return sentence(told if isinstance(told, Phrase) else phrase(visible_text(str(error))))
+
+
+def _message(text: str) -> str:
+    """Return what the owner of a prefix says, in the owner's words, as a sentence."""
+    return as_sentence(visible_text(text)) if text.strip() else ""
+
+
+# What errors from further down may say; named here to be found by whoever translates.
+_REASONS = (
+    phrase("it is not registered"),
+    phrase("its record names no site"),
+    phrase("this host does not answer for it"),
+    phrase("too many lookups lead to one another"),
+    phrase("its services refer to each other in a circle"),
+    phrase("too many referrals"),
+    phrase("a server referred to a service without sites"),
+    phrase("it comes back to itself"),
+    phrase("empty handle"),
+    phrase("handle is not UTF-8"),
+    phrase("the service calls this handle invalid"),
+    phrase("no handle was typed"),
+    phrase("the address must begin with a slash"),
+    phrase("a percent sign must be followed by two hexadecimal digits"),
+    phrase("the address is not valid UTF-8"),
+    phrase("callback must be the name of a JavaScript function"),
+    phrase("the body of the request cannot be read"),
+    phrase("the JSON body must be an object with parameters"),
+    phrase("there is no such file"),
+    phrase("it is not signed"),
+    phrase("the chain does not end in the root of trust"),
+    phrase("the certificates could not be fetched in time"),
+)
 
 
 _TABLE: dict[type, Callable[..., Problem]] = {
@@ -317,6 +405,8 @@ _TABLE: dict[type, Callable[..., Problem]] = {
     HandleNotFoundError: _not_found,
     AliasError: _alias,
     ClosingError: _closing,
+    TooManyRequestsError: _too_many,
+    BarredError: _barred,
     CrowdedError: _closing,
     RefusedError: _refused,
     LookupTimeoutError: _timed_out,

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
 
 from resolver.answer.record_json import write_json
 from resolver.answer.visible import visible_text
 from resolver.errors import SettingsError
 from resolver.web.identifiers import encode_handle
+from resolver.web.languages import ENGLISH, Language, Reader, choose_language, load_languages
 from resolver.web.problems import PROBLEM_TYPE, Problem, problem_json
 
-__all__ = ["Caching", "Renderer", "template_folders"]
+__all__ = ["CACHING", "Caching", "Renderer", "template_folders"]
 
 HTML = "text/html"
 JSON_TYPE = "application/json"
@@ -90,8 +93,17 @@ class Caching:
         return {
             **headers,
             "Cache-Control": f"public, max-age={left}",
-            "Expires": formatdate(now + left, usegmt=True),
+            "Expires": formatdate(int(now) + left, usegmt=True),
         }
+
+
+CACHING: web.ResponseKey[Caching] = web.ResponseKey("caching", Caching)
+"""What a response says about how long it may be kept."""
+
+
+def _told(caching: Caching, response: web.Response) -> web.Response:
+    response[CACHING] = caching
+    return response
 
 
 def template_folders(override: Path | None) -> list[Path]:
@@ -118,21 +130,31 @@ class Renderer:
         version: str,
         clock: Callable[[], float],
     ) -> None:
+        self.languages = load_languages(folders)
+        """By code."""
         self._environment = Environment(
             loader=FileSystemLoader(folders),
+            extensions=["jinja2.ext.i18n"],
             autoescape=True,
             undefined=StrictUndefined,
             auto_reload=False,
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self.version = version
+        """Of this software."""
         self.root = base_url
         """Before the paths of links to this resolver; empty if they are relative."""
         self._clock = clock
         self._environment.globals.update(
             site_name=site_name, root=base_url, contact=contact, version=version, handle_path=encode_handle
         )
-        self._environment.filters["visible"] = visible_text
+        self._environment.filters.update(visible=visible_text, say=_say, isolated=_isolated)
+        self._environment.globals["link"] = self._link
+        self._environment.policies["ext.i18n.trimmed"] = True
+        # Put in by the extension, which mypy does not know of.
+        install: Callable[..., None] = vars(self._environment)["install_gettext_callables"]
+        install(_gettext, _ngettext, newstyle=True)
 
     def compile_all(self) -> None:
         """Read every template, so that a mistake shows now.
@@ -156,6 +178,13 @@ class Renderer:
         if self.root:
             return self.root
         return f"{scheme}://{host}" if host and _HOST.fullmatch(host) else ""
+
+    @pass_context
+    def _link(self, context: Context, path: str, query: str = "") -> str:
+        """Return the address of a page of ours, which goes on in the language that was asked for."""
+        named = context.resolve("named_language")
+        words = "&".join(word for word in (query, f"lang={named}" if named else "") if word)
+        return f"{self.root}{path}{f'?{words}' if words else ''}"
 
     # --- answers -----------------------------------------------------------------------------------------
 
@@ -184,7 +213,9 @@ class Renderer:
     ) -> web.Response:
         """Give something in a form of its own."""
         all_headers = {**_COMMON_HEADERS, **caching.headers(self._clock()), **(headers or {})}
-        return web.Response(body=content, headers={**all_headers, "Content-Type": content_type})
+        return _told(
+            caching, web.Response(body=content, headers={**all_headers, "Content-Type": content_type})
+        )
 
     def problem_page(
         self,
@@ -192,11 +223,14 @@ class Renderer:
         view: Mapping[str, Any],
         caching: Caching,
         headers: Mapping[str, str] | None = None,
+        *,
+        reader: Reader | None = None,
     ) -> web.Response:
         """Show why there is no answer."""
         all_headers = {**dict(problem.headers), **(headers or {})}
+        shown = {"problem": problem, **view}
         return self.page(
-            "problem.html", {"problem": problem, **view}, caching, status=problem.status, headers=all_headers
+            "problem.html", shown, caching, reader=reader, status=problem.status, headers=all_headers
         )
 
     def problem_json(
@@ -217,7 +251,7 @@ class Renderer:
 
     def json(
         self,
-        shown: Mapping[str, Any],
+        shown: Mapping[str, Any] | Sequence[Any],
         caching: Caching,
         *,
         status: int = 200,
@@ -232,11 +266,16 @@ class Renderer:
             octets = callback.encode() + b"(" + octets + b");"
             content_type = JAVASCRIPT
         all_headers = {**_COMMON_HEADERS, **caching.headers(self._clock()), **(headers or {})}
-        return web.Response(
+        response = web.Response(
             body=octets,
             status=status,
             headers={**all_headers, "Content-Type": f"{content_type};charset=UTF-8"},
         )
+        return _told(caching, response)
+
+    def headers(self, caching: Caching) -> dict[str, str]:
+        """Return the headers of an answer whose body somebody else writes."""
+        return {**_COMMON_HEADERS, **caching.headers(self._clock())}
 
     def empty(self, status: int, headers: Mapping[str, str]) -> web.Response:
         """Answer without a body."""
@@ -248,19 +287,62 @@ class Renderer:
         view: Mapping[str, Any],
         caching: Caching,
         *,
+        reader: Reader | None = None,
         status: int = 200,
         headers: Mapping[str, str] | None = None,
     ) -> web.Response:
-        """Show a page."""
-        text = self._environment.get_template(template).render(view)
-        return web.Response(
+        """Show a page, in the language of its reader; in English if nothing is known of that."""
+        language, is_named = ENGLISH, True
+        if reader is not None:
+            language, is_named = choose_language(reader, self.languages)
+        given = dict(headers or {})
+        looked_at = [name.strip() for name in given.pop("Vary", "").split(",") if name.strip()]
+        caching = caching.varying(*looked_at, *(() if is_named else ("Accept-Language",)))
+        own = {
+            "language": language,
+            "languages": tuple(self.languages.values()),
+            "named_language": language.code if reader is not None and is_named else "",
+            "query": None if reader is None else reader.query,
+        }
+        text = self._environment.get_template(template).render({**own, **view})
+        response = web.Response(
             body=text.encode("utf-8", "replace"),
             status=status,
             headers={
                 **_COMMON_HEADERS,
                 **_PAGE_HEADERS,
                 **caching.headers(self._clock()),
-                **(headers or {}),
+                **given,
+                "Content-Language": language.code,
                 "Content-Type": f"{HTML}; charset=utf-8",
             },
         )
+        return _told(caching, response)
+
+
+# --- what templates can do -----------------------------------------------------------------------------------
+
+
+def _language(context: Context) -> Language:
+    language = context.resolve("language")
+    return language if isinstance(language, Language) else ENGLISH
+
+
+def _isolated(text: str) -> Markup:
+    """Keep a handle or an address in one piece among words that run from right to left."""
+    return Markup('<bdi dir="ltr">{}</bdi>').format(text)
+
+
+@pass_context
+def _say(context: Context, text: str) -> str:
+    return _language(context).say(text)
+
+
+@pass_context
+def _gettext(context: Context, words: str) -> str:
+    return _language(context).gettext(words)
+
+
+@pass_context
+def _ngettext(context: Context, singular: str, plural: str, number: int) -> str:
+    return _language(context).ngettext(singular, plural, number)

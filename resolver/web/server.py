@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import signal
@@ -11,14 +12,19 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 from aiohttp import web
 
 from resolver.config import Settings
 from resolver.errors import SettingsError
 from resolver.resolution.bootstrap import Registry
-from resolver.web.app import create_apps
+from resolver.web.app import DESK, FAST_PATH, LIMITS, create_apps
+from resolver.web.connections import GuardedConnection, GuardedRunner
+from resolver.web.desk import open_desk
 from resolver.web.draining import Draining
+from resolver.web.malformed import MALFORMED, SERVER_LOGGER
+from resolver.web.sieve import FastConnection, KnownHeads
 
 __all__ = ["bind", "new_event_loop", "serve", "serving"]
 
@@ -117,6 +123,8 @@ async def serving(
     registry: Registry | None = None,
     drain_s: float = DRAIN_S,
     clock: Callable[[], float] = time.time,
+    *,
+    desk_folder: Path | None = None,
 ) -> AsyncIterator[None]:
     """Serve while the block runs; on leaving it, drain.
 
@@ -125,6 +133,7 @@ async def serving(
         public_socket: listens already; closed here, yet not shut down, since other workers may share it.
         admin_socket: likewise, or ``None`` if another process answers for this one.
         registry: where resolution begins, if the settings do not say.
+        desk_folder: where wishes of another process about the cache arrive, if there is one.
         drain_s: how long what the kernel had accepted already may still come in after the listener is closed.
         clock: seconds since 1970.
 
@@ -138,6 +147,8 @@ async def serving(
                 stack.callback(listener.close)
         public, admin = create_apps(settings, registry=registry, draining=draining, clock=clock)
         site = await _listen(stack, public, public_socket, SHUTDOWN_S)
+        if desk_folder is not None:
+            await stack.enter_async_context(open_desk(desk_folder, public[DESK]))
         if admin_socket is not None:
             await _listen(stack, admin, admin_socket, ADMIN_SHUTDOWN_S)
         yield
@@ -149,13 +160,18 @@ async def serving(
 async def _listen(
     stack: contextlib.AsyncExitStack, app: web.Application, listener: socket.socket, shutdown_s: float
 ) -> web.SockSite:
-    runner = web.AppRunner(
+    fast, limits = app.get(FAST_PATH), app.get(LIMITS)
+    runner = GuardedRunner(
         app,
+        guard=None if limits is None else limits.guard,
+        protocol=GuardedConnection if fast is None else functools.partial(FastConnection, fast, KnownHeads()),
         access_log=None,
         keepalive_timeout=KEEPALIVE_S,
         shutdown_timeout=shutdown_s,
         max_line_size=MAX_REQUEST_LINE,
+        auto_decompress=False,  # a body that is compressed is refused, however large it would become
     )
+    logging.getLogger(SERVER_LOGGER).addFilter(MALFORMED)
     stack.push_async_callback(runner.cleanup)
     await runner.setup()
     site = web.SockSite(runner, listener, backlog=BACKLOG)
@@ -169,9 +185,18 @@ async def serve(
     admin_socket: socket.socket | None,
     *,
     registry: Registry | None = None,
+    desk_folder: Path | None = None,
     announce: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: what the operator chose.
+        public_socket: listens already.
+        admin_socket: likewise, or ``None`` if another process answers for this one.
+        registry: where resolution begins, if the settings do not say.
+        desk_folder: where wishes of another process about the cache arrive, if there is one.
+        announce: called once requests are answered.
 
     Raises:
         SettingsError: a file that a setting names cannot be used.
@@ -180,7 +205,7 @@ async def serve(
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serving(settings, public_socket, admin_socket, registry):
+    async with serving(settings, public_socket, admin_socket, registry, desk_folder=desk_folder):
         announce()
         await stop.wait()
         logger.info("stopping")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from resolver.answer.listing import describe_day
+from resolver.answer.visible import visible_text
+from resolver.phrases import phrase
 from resolver.protocol.json_values import time_to_json
 from resolver.trust.chain import Verdict
 
@@ -30,7 +32,7 @@ def verdict_view(verdict: Verdict, answered_by: str) -> dict[str, Any]:
     return {
         "answered_by": answered_by,
         "is_trusted": verdict.is_trusted,
-        "reason": verdict.reason,
+        "reason": phrase(visible_text(verdict.reason)),
         "signers": verdict.signers,
         "valid_until": "" if verdict.not_after is None else describe_day(int(verdict.not_after)),
     }

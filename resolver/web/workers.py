@@ -13,22 +13,27 @@ import logging
 import mmap
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 from aiohttp import web
-from prometheus_client import CollectorRegistry, multiprocess
+from prometheus_client import CollectorRegistry
 
 from resolver.config import Settings
 from resolver.errors import SettingsError
 from resolver.web.admin import create_admin_app
+from resolver.web.desk import DesksOfWorkers
 from resolver.web.draining import Draining
 from resolver.web.server import new_event_loop, serve
+from resolver.web.shared_metrics import SharedMetrics, bury
 
 __all__ = ["Parent"]
 
@@ -50,6 +55,7 @@ class _Child:
     started_at: float
     ready: int | None
     """Reads one octet once the child serves; ``None`` afterwards."""
+    serves: bool = False
 
 
 @dataclass(slots=True)
@@ -62,6 +68,8 @@ class Parent:
     public: socket.socket
     admin: socket.socket
     announce: Callable[[], None] = lambda: None
+    desks: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="handle-resolver-desks-")))
+    """Where workers can be told what to do; nobody else may enter."""
     _children: dict[int, _Child] = field(default_factory=dict)
     _quick_deaths: int = 0
     _stop: bool = False
@@ -99,6 +107,7 @@ class Parent:
             signal.set_wakeup_fd(-1)
             os.close(wake_read)
             os.close(wake_write)
+            shutil.rmtree(self.desks, ignore_errors=True)
         return 0
 
     def _on_stop(self, *_: Any) -> None:
@@ -135,7 +144,15 @@ class Parent:
                     runner.run(self._serve_admin(ready))
                 else:
                     self.admin.close()
-                    runner.run(serve(self.settings, self.public, None, announce=lambda: _tell_ready(ready)))
+                    runner.run(
+                        serve(
+                            self.settings,
+                            self.public,
+                            None,
+                            desk_folder=self.desks,
+                            announce=lambda: _tell_ready(ready),
+                        )
+                    )
             status = 0
         except SettingsError as error:
             logger.error("process cannot start role=%s error=%s", role, error)  # noqa: TRY400 - no traceback for settings
@@ -148,8 +165,13 @@ class Parent:
 
     async def _serve_admin(self, ready: int) -> None:
         collectors = CollectorRegistry()
-        multiprocess.MultiProcessCollector(collectors)  # type: ignore[no-untyped-call]
-        app = create_admin_app(collectors, Draining(), is_serving=lambda: self._serving[0] > 0)
+        SharedMetrics(collectors, is_serving=lambda: self._serving[0] > 0)
+        app = create_admin_app(
+            collectors,
+            Draining(),
+            is_serving=lambda: self._serving[0] > 0,
+            desk=DesksOfWorkers(self.desks),
+        )
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
@@ -172,10 +194,11 @@ class Parent:
             said = os.read(child.ready, 1) if readable else b""
             os.close(child.ready)
             child.ready = None
+            child.serves = bool(said)
             if not said:
                 logger.error("worker did not start pid=%s", child.pid)
                 return False
-        self._count()
+            self._count()
         return True
 
     def _reap(self) -> None:
@@ -210,18 +233,19 @@ class Parent:
     def _forget(self, child: _Child) -> None:
         if child.ready is not None:
             os.close(child.ready)
-        multiprocess.mark_process_dead(child.pid)  # type: ignore[no-untyped-call]
+        bury(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]), child.pid)
         self._count()
 
     def _count(self) -> None:
         self._serving[0] = min(
-            255, sum(child.role == "worker" and child.ready is None for child in self._children.values())
+            255, sum(child.role == "worker" and child.serves for child in self._children.values())
         )
 
     # --- reload and stop ---------------------------------------------------------------------------------
 
     def _roll(self) -> None:
         """Replace the workers one by one: the new one serves before the old one is asked to go."""
+        before = self.settings
         try:
             self.settings = self.reread()
         except SettingsError as error:
@@ -232,8 +256,12 @@ class Parent:
         for _ in range(self.settings.workers):
             if self._stop:
                 return
-            if not self._wait_ready([self._spawn("worker")]):
-                logger.error("a new worker did not start, keeping the old ones")
+            new = self._spawn("worker")
+            if not self._wait_ready([new]):
+                logger.error("a new worker did not start, keeping the old ones and their settings")
+                # Otherwise it would be started again and again, and so would whatever dies from now on.
+                self.settings = before
+                self._end(new)
                 return
             if old:
                 self._end(old.pop(0))
@@ -248,6 +276,8 @@ class Parent:
             pid, _ = os.waitpid(child.pid, os.WNOHANG)
             if pid:
                 break
+            if self._stop:
+                return  # it has been told; the others are told now, and all are waited for together
             time.sleep(0.02)
         else:
             _send(child.pid, signal.SIGKILL)
@@ -257,6 +287,8 @@ class Parent:
 
     def _end_all(self) -> None:
         self._stop = True
+        # With ours open, connections would go on to queue up after the last worker has closed its own, for nobody.
+        self.public.close()
         for child in self._children.values():
             _send(child.pid, signal.SIGTERM)
         ends_at = time.monotonic() + STOP_TIMEOUT_S

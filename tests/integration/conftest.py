@@ -12,7 +12,7 @@ from tests.integration.proxy import RunningProxy, run_proxy
 from tests.redis_process import RedisProcess, server_executable
 
 # Started by the suite, on a free port outside the range of outgoing connections.
-redis_shared = factories.redis_proc(executable=server_executable(), port="20000-29999")
+redis_shared = factories.redis_proc(executable=server_executable(), port=[(20000, 29999)])
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,8 @@ class Program:
     process: subprocess.Popen[str]
     url: str
     admin_url: str
+    said: list[str] = field(default_factory=list)
+    """Lines that it has printed."""
 
     def fetch(self, path: str, timeout_s: float = 15.0) -> tuple[int, dict[str, str], bytes]:
         """Get a path over a connection of its own, without following redirects."""
@@ -107,7 +109,7 @@ def run_program(command: str, *options: str, environ: dict[str, str] | None = No
         ready.wait(START_TIMEOUT_S)
         assert process.poll() is None, f"the program ended at once: {''.join(said)}"
         assert urls, f"the program said nothing: {''.join(said)}"
-        yield Program(process, urls[0], urls[-1])
+        yield Program(process, urls[0], urls[-1], said)
     finally:
         if process.poll() is None:
             process.terminate()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import threading
 import time
 from collections.abc import Iterator
@@ -12,10 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from resolver.config import Settings
+from resolver.demo.keys import make_key
 from resolver.demo.network import HandleNetwork
+from resolver.protocol.signing import PrivateKey
 from resolver.web.server import bind, new_event_loop, serving
 
 START_TIMEOUT_S = 30.0
+
+
+@functools.cache
+def remembered_key(_: str, kind: str) -> PrivateKey:
+    """Return the key of a server, made once for all networks of a test run: making keys takes most of a start."""
+    return make_key(kind)
 
 
 class AdjustableClock:
@@ -61,7 +70,7 @@ def run_proxy(records: Path, **settings: Any) -> Iterator[RunningProxy]:
         stop = asyncio.Event()
         started["stop"] = stop
         started["loop"] = asyncio.get_running_loop()
-        network = HandleNetwork(records)
+        network = HandleNetwork(records, key_for=remembered_key)
         await network.start()
         try:
             public = bind("127.0.0.1", 0, "the proxy")

@@ -55,10 +55,10 @@ async def test_a_form_can_be_negotiated(demo_proxy: RunningProxy, name: str, con
     "accepted", [None, "*/*", CHROME, "image/png", "text/html, text/csv;q=0.9", "text/csv;q=0, */*", ""]
 )
 async def test_people_get_the_page(demo_proxy: RunningProxy, accepted: str | None) -> None:
-    """Browsers, and whoever does not care, see the page; it varies by what is accepted, and by nothing else."""
+    """Browsers, and whoever does not care, see the page; it varies by what is accepted, and in which language."""
     answer = await ask(demo_proxy, RECORD, headers=[] if accepted is None else accepting(accepted))
     assert media_type_of(answer) == "text/html"
-    assert answer.header("Vary") == "Accept"
+    assert answer.header("Vary") == "Accept, Accept-Language"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ async def test_a_form_that_nobody_knows_is_the_page(demo_proxy: RunningProxy, na
     for headers in ([], accepting("text/turtle"), accepting("application/json")):
         answer = await ask(demo_proxy, f"{RECORD}&format={name}", headers=headers)
         assert (answer.status, media_type_of(answer)) == (200, "text/html")
-        assert answer.header("Vary") is None
+        assert answer.header("Vary") == "Accept-Language"
 
 
 async def test_every_form_tells_the_same(demo_proxy: RunningProxy) -> None:

@@ -73,7 +73,7 @@ async def test_people_read_a_page(proxy: RunningProxy, name: str, accepted: str 
     target, status = TROUBLE[name]
     answer = await ask(proxy, target, headers=[] if accepted is None else [("Accept", accepted)])
     assert (answer.status, media_type_of(answer)) == (status, "text/html")
-    assert answer.header("Vary") == "Accept"
+    assert answer.header("Vary") == "Accept, Accept-Language"
     assert (answer.header("X-Request-ID") or "-").encode() in answer.body
 
 

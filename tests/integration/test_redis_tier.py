@@ -516,6 +516,23 @@ async def test_missed(pair: tuple[Listener, Listener], redis_server: RedisProces
     await until(lambda: other.changed == ["10.1/x"])
 
 
+async def test_a_connection_that_has_gone_silent(
+    redis_server: RedisProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quiet connection is tried: one that is well stays, one cut off without a word is given up and made anew."""
+    monkeypatch.setattr("resolver.cache.redis.QUIET_S", 0.1)
+    monkeypatch.setattr("resolver.cache.redis.PONG_S", 0.5)
+    listener = Listener(redis_server.url)
+    await listener.connected()
+    await asyncio.sleep(0.5)
+    assert listener.observer.counts["redis_up", False] == 0
+    redis_server.freeze()
+    await until(lambda: listener.observer.counts["redis_up", False] > 0)
+    redis_server.thaw()
+    await until(lambda: listener.missed == 1)
+    await listener.close()
+
+
 async def test_missed_before_the_first_connection(redis_server: RedisProcess) -> None:
     """The same where Redis could not be reached at first: what memory took in meanwhile may be out of date."""
     redis_server.kill()

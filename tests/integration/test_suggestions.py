@@ -25,8 +25,8 @@ CUT = f"/{ABC}."
 
 def suggested_on(page: RawResponse) -> str | None:
     """Return where the page asks to go instead."""
-    _, found, rest = page.body.decode().partition('Did you mean <a href="')
-    return rest.partition('"')[0] if found else None
+    _, found, rest = page.body.decode().partition("Did you mean")
+    return rest.partition('href="')[2].partition('"')[0] if found else None
 
 
 async def suggestion(proxy: RunningProxy, target: str) -> str | None:

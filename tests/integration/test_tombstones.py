@@ -32,7 +32,7 @@ async def test_people_read_what_is_left(demo_proxy: RunningProxy) -> None:
     for address in (LAST_KNOWN, ARCHIVED, LATEST, f"/{GONE}?noredirect"):
         assert f'href="{address}"' in page
     assert "mailto:handles@library.example?subject=Handle%20" in page
-    assert answer.header("Vary") == "Accept"
+    assert answer.header("Vary") == "Accept, Accept-Language"
     assert 0 < max_age_of(answer) <= 3600
 
 

@@ -22,6 +22,7 @@ from resolver.cli import main
 from resolver.config import (
     MAX_CONFIG_OCTETS,
     HostSettings,
+    RateCosts,
     Settings,
     command_line_fields,
     field_of,
@@ -56,6 +57,12 @@ GOOD: dict[str, tuple[str, Any]] = {
     "not_found_ttl": ("1", 1.0),
     "prefix_not_found_ttl": ("2", 2.0),
     "failure_ttl": ("0.5", 0.5),
+    "max_lookups": ("64", 64),
+    "max_connections": ("10000", 10_000),
+    "rate_limit": ("2.5", 2.5),
+    "rate_burst": ("100", 100.0),
+    "rate_costs": ("miss=7, auth=0.5", RateCosts(miss=7.0, auth=0.5)),
+    "limits_dry_run": ("on", True),
     "trusted_proxies": (
         "10.0.0.1/8, 2001:db8::/32,192.0.2.1",
         (
@@ -71,8 +78,14 @@ GOOD: dict[str, tuple[str, Any]] = {
     "site_name": ("Our handles", "Our handles"),
     "contact": ("ops@example.org", "ops@example.org"),
     "log_level": ("DEBUG", "debug"),
+    "log_format": ("JSON", "json"),
+    "access_log": ("cnri", "cnri"),
+    "log_addresses": ("full", "full"),
+    "log_referrers": ("yes", True),
+    "tracing": ("otlp", "otlp"),
 }
 PATHS = ["bootstrap", "local_info", "gateway", "state_dir", "geoip", "tombstones", "templates"]
+PATHS += ["access_log_file", "allow_list", "deny_list"]
 
 BAD: list[tuple[str, str, str]] = [
     ("port", "http", "must be a whole number from 0 to 65535"),
@@ -123,9 +136,27 @@ BAD: list[tuple[str, str, str]] = [
     ("cache_size", "many", "must be a whole number"),
     ("cache_bytes", "1G", "must be a whole number"),
     ("stale_max", "2592001", "must be from 0 to"),
+    ("log_format", "xml", "must be one of text, json"),
+    ("access_log", "yes", "must be one of off, text, json, cnri"),
+    ("access_log_file", "/tmp", "must be the name of a file"),  # noqa: S108
+    ("access_log_file", "/no/such/folder/access.log", "there is no folder for it"),
+    ("log_addresses", "some", "must be one of off, truncated, full"),
+    ("log_referrers", "perhaps", "must be true or false"),
+    ("tracing", "jaeger", "must be one of off, otlp, console"),
     ("not_found_ttl", "3601", "must be from 0 to 3600 seconds"),
     ("prefix_not_found_ttl", "x", "must be a number of seconds"),
     ("failure_ttl", "301", "must be from 0 to 300 seconds"),
+    ("max_lookups", "0", "must be from 1 to 100000"),
+    ("max_connections", "many", "must be a whole number"),
+    ("rate_limit", "fast", "must be a number from 0 to"),
+    ("rate_limit", "-1", "must be a number from 0 to"),
+    ("rate_limit", "nan", "must be a number from 0 to"),
+    ("rate_burst", "inf", "must be a number from 0 to"),
+    ("rate_costs", "hit=1,hid=2", "'hid' is none of hit, miss, auth, batch"),
+    ("rate_costs", "miss", "must be a number from 0 to"),
+    ("limits_dry_run", "perhaps", "must be true or false"),
+    ("allow_list", "/no/such/list", "there is no such file"),
+    ("deny_list", "/no/such/list", "there is no such file"),
     ("trusted_proxies", "proxy.example.org", "does not appear to be an IPv4 or IPv6 network"),
     ("trusted_proxies", "10.0.0.0/33", "does not appear to be"),
     ("trusted_proxies", "10.0.0.0/8,all", "'all'"),
@@ -168,7 +199,7 @@ def test_nothing_needs_to_be_set() -> None:
     assert (settings.workers, settings.deadline, settings.redis) == (1, 8.0, "")
     assert (settings.cache_max_ttl, settings.cache_size, settings.stale_max) == (3600, 100_000, 86_400)
     assert not settings.allow_private_addresses
-    assert settings.transports == (Transport.UDP, Transport.TCP, Transport.HTTP)
+    assert settings.transports == tuple(Transport)
     assert (settings.trusted_proxies, settings.extra_schemes, settings.templates) == ((), (), None)
 
 
@@ -552,8 +583,13 @@ def test_help_of_a_command_mentions_every_setting(run: Callable[..., Result], co
     for field in FIELDS:
         assert f"--{option_name(field.name)} " in text
         assert " ".join(field.metadata["help"].split()) in text
-    for default in ("[8000]", "[8001]", "[udp,tcp,http]", "[3600]", "[none]"):
+    for default in ("[8000;", "[8001;", "[udp,tcp,http,https;", "[3600;", "[none;"):
         assert default in text
+    for field in FIELDS:
+        assert f"{variable(field.name)}]" in text
+    assert "--deadline SECONDS" in text
+    assert "--bootstrap FILE" in text
+    assert "--access-log off|text|json|cnri" in text
     assert "--no-allow-private-addresses" in text
 
 

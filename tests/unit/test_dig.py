@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,12 +17,15 @@ from resolver.errors import (
     RefusedError,
     ResolverError,
     ServiceNotFoundError,
+    SettingsError,
 )
 from resolver.model.handle import Handle
 from resolver.model.record import AdminPermission, AdminRecord, HandleRecord, HandleValue, Reference
+from resolver.model.site import Site, Transport
 from resolver.protocol.values import encode_admin
-from resolver.resolution.driver import Trace
 from resolver.resolution.service import Resolved
+from resolver.resolution.steps import Answer
+from resolver.resolution.trace import Trace
 
 URL = HandleValue(1, "URL", b"https://example.org/")
 NOTE = HandleValue(2, "DESC", b"first line\nsecond line")
@@ -37,23 +41,41 @@ class FakeAssembly:
     def __init__(self, outcome: tuple[HandleValue, ...] | ResolverError) -> None:
         self.outcome = outcome
         self.resolver = self
-        self.asked: list[tuple[str, bool]] = []
-        self.running = False
-
-    def start(self) -> None:
-        self.running = True
+        self.sites: tuple[Site, ...] = ()
+        self.asked: list[tuple[str, bool, bool]] = []
+        self.asked_sites: list[Site] = []
+        self.is_closed = False
 
     async def close(self) -> None:
-        self.running = False
+        self.is_closed = True
 
-    async def resolve(self, handle: Handle, *, authoritative: bool, trace: Trace | None) -> Resolved:
-        assert self.running
-        self.asked.append((handle.text, authoritative))
+    async def resolve(
+        self, handle: Handle, *, authoritative: bool, certified: bool, trace: Trace | None
+    ) -> Resolved:
+        assert not self.is_closed
+        self.asked.append((handle.text, authoritative, certified))
         if trace is not None:
-            trace.note(1, "0.NA/20.500\u202e", "asked 192.0.2.1")
+            trace.note(
+                1,
+                "0.NA/20.500\u202e",
+                "SUCCESS",
+                began_s=trace.now_s,
+                server="udp://192.0.2.1:2641",
+                site="GHR\u202e",
+                received=512,
+            )
         if isinstance(self.outcome, ResolverError):
             raise self.outcome
         return Resolved(HandleRecord(handle.text, self.outcome), 0.0, 0.0, "192.0.2.1:2641 over udp")
+
+    async def locate(self, handle: Handle, *, trace: Trace | None) -> tuple[Site, ...]:
+        return self.sites
+
+    async def ask_site(self, handle: Handle, site: Site, *, certified: bool, trace: Trace | None) -> Answer:
+        self.asked_sites.append(site)
+        if isinstance(self.outcome, ResolverError):
+            raise self.outcome
+        return Answer(HandleRecord(handle.text, self.outcome), "udp://192.0.2.9:2641", authoritative=True)
 
 
 Run = Callable[..., Awaitable[tuple[int, FakeAssembly]]]
@@ -68,9 +90,8 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     ) -> tuple[int, FakeAssembly]:
         assembly = FakeAssembly(error or values)
         monkeypatch.setattr(dig, "assemble", lambda *_: assembly)
-        given = {"as_json": False, "trace": False, "auth": False, "types": (), "indexes": (), **wishes}
-        status = await dig.run_dig(Settings(), text, **given)
-        assert not assembly.running
+        status = await dig.run_dig(Settings(), text, dig.Wishes(**wishes))
+        assert assembly.is_closed
         return status, assembly
 
     return with_answer
@@ -123,13 +144,60 @@ async def test_nothing_to_print_is_said(run: Run, capsys: pytest.CaptureFixture[
 async def test_handle_may_be_written_in_many_ways(run: Run, text: str) -> None:
     """What can be pasted into the form can be pasted into the terminal."""
     _, assembly = await run(URL, text=text)
-    assert assembly.asked == [("20.500/abc", False)]
+    assert assembly.asked == [("20.500/abc", False, False)]
 
 
 async def test_primary_server_is_asked_if_wanted(run: Run) -> None:
     """``--auth`` asks the primary server."""
     _, assembly = await run(URL, auth=True)
-    assert assembly.asked == [("20.500/abc", True)]
+    assert assembly.asked == [("20.500/abc", True, False)]
+
+
+async def test_signatures_are_wanted(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--cert`` takes signed answers only, and says that it did."""
+    _, assembly = await run(URL, cert=True)
+    assert assembly.asked == [("20.500/abc", False, True)]
+    assert capsys.readouterr().out.splitlines()[0].endswith("over udp, every answer on the way signed")
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "port"),
+    [
+        ("192.0.2.9:1234", "192.0.2.9", 1234),
+        ("192.0.2.9", "192.0.2.9", 2641),
+        ("[2001:db8::9]:1234", "2001:db8::9", 1234),
+        ("[2001:db8::9]", "2001:db8::9", 2641),
+        ("2001:db8::9", "2001:db8::9", 2641),
+    ],
+)
+async def test_one_server_is_asked(run: Run, text: str, address: str, port: int) -> None:
+    """``--server`` asks that one and nobody else, by UDP and TCP on its port."""
+    status, assembly = await run(URL, server=text)
+    assert status == 0
+    assert assembly.asked == []
+    (site,) = assembly.asked_sites
+    (server,) = site.servers
+    assert str(server.ip) == address
+    assert {(interface.transport, interface.port) for interface in server.interfaces} == {
+        (Transport.UDP, port),
+        (Transport.TCP, port),
+    }
+
+
+@pytest.mark.parametrize(
+    "text", [":", "handle.example.org:2641", "192.0.2.9:port", "192.0.2.9:0", "192.0.2.9:65536", "1.2.3"]
+)
+async def test_a_server_that_is_none(run: Run, text: str) -> None:
+    """A server that cannot be asked is named, with what one looks like."""
+    with pytest.raises(SettingsError, match=r"--server=.* must be ADDRESS:PORT"):
+        await run(URL, server=text)
+
+
+@pytest.mark.parametrize("text", ["[::1]:2641", "::c000:209", "[::]:2641"])
+async def test_an_address_that_no_site_record_can_hold(run: Run, text: str) -> None:
+    """Nobody is asked at another address than the one that was named."""
+    with pytest.raises(SettingsError, match="no site record can hold this address"):
+        await run(URL, server=text)
 
 
 @pytest.mark.parametrize(
@@ -177,8 +245,12 @@ async def test_trace_goes_to_the_error_output(
     """``--trace`` shows who was asked, even if it led to nothing, and leaves the output to programs."""
     await run(URL, error=error, trace=True, as_json=True)
     printed = capsys.readouterr()
-    assert "asked 192.0.2.1" in printed.err
-    assert " ms    0.NA/20.500\\u202e: " in printed.err
+    (line,) = [line for line in printed.err.splitlines() if "192.0.2.1" in line]
+    assert re.fullmatch(
+        r" +\d+\.\d ms +\d+\.\d ms +0\.NA/20\.500\\u202e  "
+        r"udp://192\.0\.2\.1:2641 \(GHR\\u202e\) 512 octets, SUCCESS",
+        line,
+    )
     json.loads(printed.out)
 
 

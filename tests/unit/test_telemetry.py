@@ -39,7 +39,7 @@ LABELS: dict[str, dict[str, set[str]]] = {
     "resolver_coalesced": {},
     "resolver_prefetches": {"outcome": {"ok", "failed"}},
     "resolver_stale_answers": {"reason": {"error", "timeout"}},
-    "resolver_refused": {"reason": {"busy", "draining"}},
+    "resolver_refused": {"reason": {"busy", "draining", "rate", "denied", "connections", "slow", "dry_run"}},
     "resolver_in_flight": {},
     "resolver_redis_up": {},
     "resolver_build_info": {"version": {"1.2.3"}},
@@ -120,7 +120,15 @@ def test_every_event_is_counted() -> None:
     names = [name for name in vars(Observer) if not name.startswith("_")]
     assert all(name in vars(Metrics) for name in names)
     tried = {name for event, _ in EVENTS for name in event.__code__.co_names}  # type: ignore[attr-defined]
-    assert tried == set(names)
+    # Whom and what for is a matter of traces alone, and changes no number.
+    assert tried == set(names) - {"question"}
+
+
+def test_whom_was_asked_changes_no_number() -> None:
+    """Servers and handles are without number, and are in no metric."""
+    metrics, registry = made()
+    event: Event = lambda told: told.question("udp://192.0.2.1:2641", "10.1/x", "udp", "answer", 0.02)  # noqa: E731
+    assert changes(metrics, registry, event) == {}
 
 
 @pytest.mark.parametrize(("event", "_"), EVENTS)
@@ -238,3 +246,24 @@ def test_two_resolvers_in_one_process_do_not_mix() -> None:
     )
     assert one.registry is of_one
     assert two.registry is of_two
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.00001, 0.0005, 0.0006, 0.25, 9.0])
+def test_many_at_once_are_as_many_one_by_one(seconds: float) -> None:
+    """Requests counted together show as if each had been counted for itself, its time in the same bucket."""
+    together, of_together = made()
+    one_by_one, of_one_by_one = made()
+    together.answered("redirect", "ok", 2, 8, 8 * seconds)
+    for _ in range(8):
+        one_by_one.requests.labels("redirect", "ok").inc()
+        one_by_one.request_seconds.labels("redirect").observe(seconds)
+        one_by_one.cache_lookup("memory", "hit")
+        one_by_one.cache_lookup("memory", "hit")
+
+    def told(registry: CollectorRegistry) -> list[str]:
+        return [line for line in generate_latest(registry).decode().splitlines() if "_sum" not in line]
+
+    assert told(of_together) == told(of_one_by_one)
+    for registry in (of_together, of_one_by_one):
+        total = registry.get_sample_value("resolver_request_seconds_sum", {"endpoint": "redirect"})
+        assert total == pytest.approx(8 * seconds)

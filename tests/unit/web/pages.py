@@ -8,14 +8,20 @@ from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
+from resolver.answer.explain import Verdict, Weighed
 from resolver.answer.facts import Fact
 from resolver.answer.formats import FORMATS
 from resolver.answer.listing import ValueView
+from resolver.answer.summary import Summary
 from resolver.answer.tombstone import Tombstone
 from resolver.model.handle import Handle
 from resolver.model.record import Reference
+from resolver.resolution.trace import TraceEntry
+from resolver.web.explanation import Decision, Explanation, Memory, ServerView, SiteView
 from resolver.web.problems import Problem
+from resolver.web.qr import draw_qr
 from resolver.web.render import Caching, Renderer, template_folders
+from resolver.web.waterfall import draw_waterfall
 
 NEVER = Caching(None, 0)
 NOW = 1_800_000_000.25
@@ -189,6 +195,13 @@ def values_view(text: str, **changes: Any) -> dict[str, Any]:
             "valid_until": text,
         },
         "formats": FORMATS,
+        "summary": Summary(
+            text, text, (f"https://example.org/{text}", f"https://example.org/2/{text}"), 3, True
+        ),
+        "label": "hdl:",
+        "qr": draw_qr("https://hdl.handle.net/20.500.12345/abc"),
+        "prefix_contact": text,
+        "asked_when": text,
         **changes,
     }
 
@@ -211,6 +224,34 @@ def tombstone_view(text: str) -> dict[str, Any]:
     }
 
 
+def explain_view(text: str) -> dict[str, Any]:
+    """Return what ``explain.html`` shows, with every part of the page in use."""
+    steps = (
+        TraceEntry(0.0, 0.0, 1, f"0.NA/{text}", text),
+        TraceEntry(0.001, 0.01, 1, f"0.NA/{text}", text, f"udp://{text}", text, 100),
+        TraceEntry(0.02, 0.01, 0, text, text, f"udp://{text}", text, 0, succeeded=False),
+    )
+    server = ServerView(1, text, (f"udp://{text}",), True, steps[1:])
+    sites = (SiteView(text, True, 1, (server, server)), SiteView("", False, 1, (server,)))
+    verdicts: tuple[Verdict, ...] = ("chosen", "passed_over", "unusable")
+    weighed = tuple(Weighed(text, verdict, text, text, text, ((text, text),)) for verdict in verdicts)
+    it = Explanation(
+        received=text,
+        removed=text,
+        handle=Handle(f"20.500.12345/{text}"),
+        final=Handle(text),
+        memory=Memory("fresh", text, NOW, 1.0, text),
+        steps=steps,
+        sites=sites,
+        aliases=(text, text),
+        values=3,
+        contact=text,
+        weighed=weighed,
+        decision=Decision("redirect", 302, text, f"https://example.org/{text}"),
+    )
+    return {"it": it, "picture": draw_waterfall(steps)}
+
+
 def all_pages(text: str, base_url: str = "https://hdl.example.org") -> dict[str, str]:
     """Return every page with ``text`` in every field that a stranger may fill."""
     own = _lasting_renderer(base_url)
@@ -224,6 +265,7 @@ def all_pages(text: str, base_url: str = "https://hdl.example.org") -> dict[str,
         "filtered": own.page("values.html", values_view(text, values=[], is_filtered=True), NEVER),
         "tombstone": own.page("tombstone.html", tombstone_view(text), NEVER),
         "problem": own.problem_page(problem, view, NEVER),
+        "explain": own.page("explain.html", explain_view(text), NEVER),
     }
     pages = {
         name: response.body.decode() for name, response in made.items() if isinstance(response.body, bytes)

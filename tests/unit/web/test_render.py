@@ -310,15 +310,15 @@ def test_form_misses_its_variable() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"total": 1}, "1 value "),
-        ({"total": 2}, "2 values "),
-        ({"changed": ""}, "asked"),
+        ({"total": 6}, "6 of 6 values"),
+        ({"total": 7}, "6 of 7 values"),
+        ({"asked_when": "2026-11-22"}, "2026-11-22</bdi></small>"),
         ({"is_prefix": True}, "Record of the prefix"),
         ({"is_prefix": False}, "Record of the handle"),
         ({"is_stale": True, "age": "2 hours"}, "it said 2 hours ago"),
         ({"values": [], "is_filtered": True}, "none of the kind you asked for"),
         ({"values": [], "is_filtered": False}, "no public values"),
-        ({"aliases": ["a/1", "a/2"]}, ", then "),
+        ({"aliases": ["a/1", "a/2"]}, "a/1</bdi></a> → <a"),
     ],
 )
 def test_values_page_says(changes: dict[str, Any], words: str) -> None:
@@ -338,7 +338,7 @@ def test_contact_is_shown_where_there_is_one() -> None:
     """Whoever runs the resolver is named if the operator wants so."""
     assert "Run by" not in body_of(renderer().page("help.html", {}, NEVER))
     page = body_of(renderer(contact="ops@example.org").page("help.html", {}, NEVER))
-    assert '<a href="mailto:ops@example.org">ops@example.org</a>' in page
+    assert '<a href="mailto:ops@example.org"><bdi>ops@example.org</bdi></a>' in page
 
 
 def test_one_template_of_the_operator_replaces_ours(tmp_path: Path) -> None:

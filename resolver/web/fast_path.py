@@ -1,0 +1,397 @@
+"""The fast path: a finished answer for exactly this request is sent again, before a task or a request is made.
+
+What comes in on a connection is read in ``sieve.py``. Here is what it looks into: ready answers, by request.
+Every request that is in any way unusual goes the ordinary way, which this path must not be told apart from.
+
+An answer comes from the ordinary way. It is kept if it may be (``FastPath.keep`` lists the conditions), found
+by the request target and whatever else it depended on, and attached to the cache entries it was made of: it
+goes when one of them is replaced, evicted, doubted or expires. In the last tenth of their time one request a
+second goes the ordinary way, which then fetches the record anew.
+"""
+
+from __future__ import annotations
+
+import html
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.http import HttpVersion11, RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD
+from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDictProxy, MultiMapping
+
+from resolver.cache.entry import CachedRecord
+from resolver.cache.memory import Made
+from resolver.cache.tiers import MAX_CLOCK_SKEW_S, TieredCache, Watch
+from resolver.config import Network
+from resolver.resolution.ahead import prefetch_at
+from resolver.telemetry import Metrics
+from resolver.web.access_log import BUSY_ENTRY, AccessEntry, AccessLog, entry_of
+from resolver.web.aside import Aside
+from resolver.web.clients import read_origin, read_visitor_address
+from resolver.web.draining import Draining
+from resolver.web.hosts import Hosts
+from resolver.web.identifiers import encode_handle
+from resolver.web.problems import outcome_of_status
+from resolver.web.ready import ReadyAnswer, Tally
+from resolver.web.render import CACHING, Caching
+from resolver.web.shedding import busy_answer
+from resolver.web.visit import Visit
+
+__all__ = ["FastPath", "is_plain"]
+
+MAX_NAME = 1024
+"""Longest target, with what else an answer is found by."""
+
+MAX_KEYS = 4
+"""Records that one answer may be made of."""
+
+MAX_HOT = 2048
+"""Answers that lie unfolded."""
+
+REFRESH_PAUSE_S = 1.0
+"""How often the ordinary way is gone where a record is almost over."""
+
+_STATUSES = frozenset({200, 301, 302, 303, 307, 308})
+KEYED_BY = ("Accept", "Accept-Language")
+"""Request headers that an answer may depend on; it is then found by their values as well."""
+
+CERTIFIED = "cert "
+"""What the keys of signed answers begin with."""
+
+Admits = Callable[[str | None, MultiMapping[str]], bytes | None]
+"""Asked for each request, by the peer's address and the headers: header lines to add, each after a line break
+(mostly none); or ``None`` to have the ordinary way decide."""
+
+
+class _Hot:
+    """An answer unfolded: what is sent before and after the request id."""
+
+    __slots__ = ("after", "before", "body_at", "entry", "has_etag", "since", "tally", "until")
+
+    def __init__(self, answer: ReadyAnswer, now: float) -> None:
+        unfolded = answer.unfold(now)
+        self.has_etag, self.tally, self.entry = answer.has_etag, answer.tally, answer.entry
+        self.before, self.after, self.body_at = unfolded.before, unfolded.after, unfolded.body_at
+        self.since = now
+        self.until = min(unfolded.until, answer.expires_at, answer.refresh_at)
+
+
+class FastPath:
+    """Ready answers, by what is asked."""
+
+    def __init__(
+        self,
+        cache: TieredCache,
+        hosts: Hosts,
+        metrics: Metrics,
+        *,
+        trusted_proxies: Sequence[Network],
+        draining: Draining,
+        clock: Callable[[], float],
+        admits: Admits | None = None,
+        sheds: Callable[[str], bool] = lambda _target: False,
+        access_log: AccessLog | None = None,
+    ) -> None:
+        self._access_log = access_log
+        self._cache = cache
+        self._hosts = hosts
+        self._metrics = metrics
+        self._trusted_proxies = tuple(trusted_proxies)
+        self._draining = draining
+        self._clock = clock
+        self._admits = admits
+        self._sheds = sheds
+        self._aside = Aside(cache)
+        self._latest = 0.0
+        """Seconds since 1970."""
+        self._is_one_host = hosts.are_all_one
+        self._answers: dict[str, ReadyAnswer] = {}
+        self._varying: dict[str, int] = {}
+        """How many answers there are to targets whose answers depend on request headers."""
+        self._hot: dict[str, _Hot] = {}
+        self._ids: list[bytes] = []
+        self._tallies: dict[tuple[str, str, int], Tally] = {}
+        self._untold: list[Tally] = []
+        cache.memory.on_undone = self._forget
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    # --- filling -----------------------------------------------------------------------------------------
+
+    def watch(self) -> Watch:
+        """Begin to take note of what an answer is made of."""
+        return self._cache.watch()
+
+    def keep(self, visit: Visit, response: web.StreamResponse, watch: Watch) -> None:
+        """Keep an answer of the ordinary way, if it would be the same for the next who asks the same.
+
+        Args:
+            visit: the request, and what was looked at of it.
+            response: its whole answer.
+            watch: begun before anything was read from the cache.
+        """
+        request, caching = visit.request, response.get(CACHING)
+        if (
+            caching is None
+            or caching.expires_at is None
+            or caching.stale
+            or caching.is_personal
+            or visit.looked_at_origin
+            or response.status not in _STATUSES
+            or not set(caching.vary) <= set(KEYED_BY)
+            or not isinstance(response, web.Response)
+            or not watch.has_all
+        ):
+            return
+        records = {key: entry for key, entry in watch.found.items() if isinstance(entry, CachedRecord)}
+        if len(records) < len(watch.found) or len(records) > MAX_KEYS or not _may_be_known(request):
+            return
+        if any(key.startswith(CERTIFIED) for key in records):
+            return  # what a signature is worth depends on more than the record
+        target = self._scoped(visit.origin.host, request.raw_path)
+        name = _name(target, request.headers) if caching.vary else target
+        if len(name) > MAX_NAME:
+            return
+        now = self._clock()
+        refresh_at = min(prefetch_at(key, record) or record.expires_at for key, record in records.items())
+        if self._cache.is_unchanged(watch):
+            answer = self._fold(visit, response, caching, len(watch.keys))
+            if answer is not None:
+                answer.name, answer.keys = name, tuple(map(self._cache.memory.own_name, records))
+                answer.refresh_at = refresh_at if refresh_at > now else now + REFRESH_PAUSE_S
+                self._put(answer)
+        elif not any(self._cache.peek(key) for key in records):
+            self._aside.keep(name, visit, response, caching, watch, refresh_at)
+
+    def _fold(self, visit: Visit, response: web.Response, caching: Caching, looks: int) -> ReadyAnswer | None:
+        location = response.headers.get("Location", "")
+        words = location, html.escape(location), encode_handle(visit.asked or "")
+        try:
+            answer = ReadyAnswer(response, caching, words)
+        except ValueError:
+            return None
+        answer.tally = self._tally(visit.endpoint, outcome_of_status(response.status), looks)
+        if self._access_log is not None:
+            answer.entry = entry_of(visit, response)
+        return answer
+
+    async def again(self, visit: Visit) -> web.Response | None:
+        """Return an answer that was set aside, if there is one and it still holds."""
+        request = visit.request
+        if not self._aside or not _may_be_known(request):
+            return None
+        target = self._scoped(visit.origin.host, request.raw_path)
+        visit.looked_at_origin = False
+        now = self._clock()
+        found = await self._aside.again(target, visit, now)
+        return found or await self._aside.again(_name(target, request.headers), visit, now)
+
+    def _put(self, answer: ReadyAnswer) -> None:
+        old = self._answers.get(answer.name)
+        if old is not None:
+            self._forget(old)
+        self._answers[answer.name] = answer
+        target, varies, _ = answer.name.partition("\n")
+        if varies:
+            self._varying[target] = self._varying.get(target, 0) + 1
+        if not all(self._cache.memory.attach(key, answer) for key in answer.keys):
+            self._forget(answer)
+
+    def _forget(self, made: Made) -> None:
+        """Give up an answer."""
+        if not isinstance(made, ReadyAnswer) or self._answers.get(made.name) is not made:
+            return
+        del self._answers[made.name]
+        self._hot.pop(made.name, None)
+        target, varies, _ = made.name.partition("\n")
+        if varies:
+            self._varying[target] -= 1
+            if not self._varying[target]:
+                del self._varying[target]
+        for key in made.keys:
+            self._cache.memory.detach(key, made)
+
+    def _tally(self, endpoint: str, outcome: str, looks: int) -> Tally:
+        kind = endpoint, outcome, looks
+        return self._tallies.setdefault(kind, Tally(*kind))
+
+    def _scoped(self, host: str | None, target: str) -> str:
+        """Return a target, with the name of the host it was asked of where hosts answer differently."""
+        return target if self._is_one_host else f"{self._hosts.name(host)} {target}"
+
+    # --- answering ---------------------------------------------------------------------------------------
+
+    def answer(self, connection: RequestHandler, requests: Sequence[tuple[RawRequestMessage, Any]]) -> int:
+        """Answer the requests at the front for which there is an answer at hand; return how many those were."""
+        started = time.perf_counter()
+        answered: list[tuple[Tally, AccessEntry | None, bytes]] = []
+        octets: list[bytes] = []
+        for request, body in requests:
+            method, headers = request.method, request.headers
+            if not is_plain(request, body) or method not in ("GET", "HEAD"):
+                break
+            hot = self._find(connection, request.path, headers)
+            if hot is None and self._is_one_host and self._sheds(request.path):
+                request_id = self._request_id()
+                octets.append(busy_answer(request_id, with_body=method == "GET"))
+                answered.append((self._tally("redirect", "busy", 0), BUSY_ENTRY, request_id))
+                continue
+            added = None if hot is None else self._admit(connection, headers, hot)
+            if hot is None or added is None:
+                break
+            after = hot.after if method == "GET" else hot.after[: hot.body_at]
+            request_id = self._request_id()
+            octets += (hot.before, request_id, added, after)
+            answered.append((hot.tally, hot.entry, request_id))
+        if answered:
+            connection.transport.write(b"".join(octets))  # type: ignore[union-attr]  # data have just come in on it
+            elapsed_s = (time.perf_counter() - started) / len(answered)
+            for (tally, entry, request_id), (request, _) in zip(answered, requests, strict=False):
+                self._count(connection, tally, elapsed_s)
+                if entry is not None:
+                    head = request.method, request.path, request.headers
+                    self._note(connection, *head, entry, request_id, elapsed_s)
+        return len(answered)
+
+    def answer_one(self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str]) -> bool:
+        """Answer a plain GET, if there is an answer at hand; return whether there was."""
+        started = time.perf_counter()
+        hot = self._find(connection, target, headers)
+        if hot is None:
+            return False
+        added = self._admit(connection, headers, hot)
+        if added is None:
+            return False
+        request_id = self._request_id()
+        octets = b"".join((hot.before, request_id, added, hot.after))
+        connection.transport.write(octets)  # type: ignore[union-attr]  # data have just come in on it
+        elapsed_s = time.perf_counter() - started
+        self._count(connection, hot.tally, elapsed_s)
+        if hot.entry is not None:
+            self._note(connection, "GET", target, headers, hot.entry, request_id, elapsed_s)
+        return True
+
+    def _admit(self, connection: RequestHandler, headers: CIMultiDictProxy[str], hot: _Hot) -> bytes | None:
+        """Return what is added to the head of an answer, or ``None`` if the ordinary way has to decide."""
+        if hot.has_etag and hdrs.IF_NONE_MATCH in headers:
+            return None
+        return b"" if self._admits is None else self._admits(_remote(connection), headers)
+
+    def _find(self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str]) -> _Hot | None:
+        if self._draining.is_on or connection._paused:
+            return None
+        if not self._is_one_host:
+            origin = read_origin(_remote(connection), _scheme(connection), headers, self._trusted_proxies)
+            target = self._scoped(origin.host, target)
+        now = self._clock()
+        hot = self._hot.get(target)
+        if hot is not None and hot.since <= now < hot.until:
+            return hot
+        if target in self._varying:
+            target = _name(target, headers)
+            hot = self._hot.get(target)
+            if hot is not None and hot.since <= now < hot.until:
+                return hot
+        answer = self._answers.get(target)
+        return None if answer is None else self._unfold(answer, now)
+
+    def _unfold(self, answer: ReadyAnswer, now: float) -> _Hot | None:
+        if now < self._latest - MAX_CLOCK_SKEW_S:
+            self._cache.undo_made()  # the clock was set back: what is kept counted on another time
+            self._latest = now
+            return None
+        self._latest = max(now, self._latest)
+        if now >= answer.expires_at:
+            self._forget(answer)
+            return None
+        if now >= answer.refresh_at:
+            return None  # until the ordinary way has been gone, and has kept its answer for another while
+        for key in answer.keys:
+            self._cache.memory.touch(key)
+        if len(self._hot) >= MAX_HOT:
+            self._hot.clear()
+        hot = self._hot[answer.name] = _Hot(answer, now)
+        return hot
+
+    def _request_id(self) -> bytes:
+        """Return what ``secrets.token_hex(8)`` would, out of a supply that is fetched at once."""
+        if not self._ids:
+            supply = secrets.token_hex(8 * 512).encode()
+            self._ids = [supply[at : at + 16] for at in range(0, len(supply), 16)]
+        return self._ids.pop()
+
+    # --- counting ----------------------------------------------------------------------------------------
+
+    def _note(
+        self,
+        connection: RequestHandler,
+        method: str,
+        target: str,
+        headers: CIMultiDictProxy[str],
+        entry: AccessEntry,
+        request_id: bytes,
+        elapsed_s: float,
+    ) -> None:
+        """Write down an answer; ``entry`` holds what is the same for all that get it."""
+        if self._access_log is not None:
+            address = read_visitor_address(_remote(connection), headers, self._trusted_proxies)
+            self._access_log.note_again(
+                entry,
+                at=self._clock() - elapsed_s,
+                elapsed_s=elapsed_s,
+                address=address,
+                method=method,
+                target=target,
+                headers=headers,
+                request_id=request_id.decode(),
+            )
+
+    def _count(self, connection: RequestHandler, tally: Tally, elapsed_s: float) -> None:
+        if not tally.count:
+            if not self._untold:
+                connection._loop.call_soon(self._tell)
+            self._untold.append(tally)
+        tally.count += 1
+        tally.seconds += elapsed_s
+
+    def _tell(self) -> None:
+        """Count what was answered in this round of the event loop, all at once."""
+        for tally in self._untold:
+            self._metrics.answered(tally.endpoint, tally.outcome, tally.looks, tally.count, tally.seconds)
+            tally.count, tally.seconds = 0, 0.0
+        self._untold.clear()
+
+
+def _may_be_known(request: web.BaseRequest) -> bool:
+    return request.method in ("GET", "HEAD") and request.version == HttpVersion11
+
+
+def is_plain(request: RawRequestMessage, body: object) -> bool:
+    """Whether a request is like most: of today's HTTP, without a body, and with nothing asked of the connection."""
+    return (
+        body is EMPTY_PAYLOAD
+        and not request.should_close
+        and not request.upgrade
+        and request.version == HttpVersion11
+        and hdrs.EXPECT not in request.headers
+    )
+
+
+def _name(target: str, headers: CIMultiDictProxy[str]) -> str:
+    """Return what an answer that depends on headers is found by; neither a target nor a header holds a line break."""
+    return "\n".join([target, *(", ".join(headers.getall(name, ())) for name in KEYED_BY)])
+
+
+def _remote(connection: RequestHandler) -> str | None:
+    """Return the peer's address as ``web.Request.remote`` gives it."""
+    peer = connection.peername
+    return str(peer[0]) if isinstance(peer, list | tuple) else peer
+
+
+def _scheme(connection: RequestHandler) -> str:
+    return "http" if connection.ssl_context is None else "https"

@@ -1,0 +1,161 @@
+"""A connection that answers at once what can be answered at once, before a task or a request is made.
+
+aiohttp's own parser reads what comes in, here as everywhere, so that there is one view of HTTP. Between it and
+the rest of the server stands a ``Sieve``: if nothing else is under way on the connection, it answers the
+requests at the front for which ``fast_path.py`` has an answer, and passes on the others, in order.
+
+Parsing takes longer than all else together, and visitors send the same headers again and again. So the
+connection remembers by their octets the header sections that the parser has found good. Where such octets come
+again, between two requests, alone, and behind ``GET``, a target and a space, the parser would find again what
+it has found before: how it reads a header section does not depend on the target before it. Nothing is
+interpreted here, only compared; and a connection on which anything else came is left to the parser for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import hdrs, web
+from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDictProxy
+
+from resolver.web.connections import GuardedConnection
+from resolver.web.fast_path import FastPath, is_plain
+
+__all__ = ["FastConnection", "KnownHeads"]
+
+MAX_BATCH = 32
+"""As many requests as the parser hands out at once; it may hold back more, which aiohttp knows how to ask for."""
+
+MAX_HEADS = 1024
+MAX_HEAD_OCTETS = 2048
+
+_VERSION = b" HTTP/1.1\r\n"
+_END = b"\r\n\r\n"
+_SECRETS = (hdrs.AUTHORIZATION, hdrs.COOKIE)
+"""Not ours to remember."""
+
+_NOTHING: tuple[tuple[()], bool, bytes] = ((), False, b"")
+
+
+class KnownHeads(dict[bytes, "CIMultiDictProxy[str]"]):
+    """Header sections of plain requests, from the space before the version on, and what the parser read in them."""
+
+    def learn(self, octets: bytes, headers: CIMultiDictProxy[str]) -> None:
+        """Remember one."""
+        if len(octets) > MAX_HEAD_OCTETS or any(name in headers for name in _SECRETS):
+            return
+        if len(self) >= MAX_HEADS:
+            self.clear()
+        self[octets] = headers
+
+
+class Sieve:
+    """Stands in for the parser of a connection, and lets through what has no ready answer."""
+
+    __slots__ = ("_connection", "_fast", "_heads", "_parser", "is_between", "under_way")
+
+    def __init__(self, connection: RequestHandler, fast: FastPath, heads: KnownHeads) -> None:
+        self._connection = connection
+        self._fast = fast
+        self._heads = heads
+        self._parser: Any = connection._parser
+        self.is_between = True
+        """Whether the parser has read nothing yet but whole plain requests, each of which came alone."""
+        self.under_way = 0
+        """Requests that were passed on and are not answered yet."""
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether an answer would be the next thing that is sent."""
+        waiter = self._connection._waiter
+        if waiter is not None:
+            return not waiter.done()  # the task of the connection waits for a request
+        # Or it is about to: none before this one has asked for the connection to be closed.
+        return self.is_between and not self.under_way
+
+    def feed_data(self, data: bytes) -> tuple[Sequence[Any], bool, bytes]:
+        """Parse, answer what can be answered, and return the rest."""
+        was_between, self.is_between = self.is_between, False
+        result: tuple[Sequence[Any], bool, bytes] = self._parser.feed_data(data)
+        requests, upgraded, tail = result
+        if was_between:
+            self.is_between = not upgraded and self._learn(data, requests)
+        if not requests:
+            return result
+        answered = 0
+        if not upgraded and self.is_idle and len(requests) < MAX_BATCH:
+            answered = self._fast.answer(self._connection, requests)
+        self.under_way += len(requests) - answered
+        if not answered:
+            return result
+        for _ in range(answered):
+            self._parser.message_consumed()
+        _stay_alive(self._connection, answered)
+        return _NOTHING if answered == len(requests) else (requests[answered:], upgraded, tail)
+
+    def _learn(self, data: bytes, requests: Sequence[Any]) -> bool:
+        """Take note of a plain GET; return whether ``data`` was one, whole and alone."""
+        if len(requests) != 1 or not is_plain(*requests[0]):
+            return False
+        request = requests[0][0]
+        line = b"GET " + request.path.encode("utf-8", "surrogateescape")
+        if not data.startswith(line + _VERSION) or data.find(_END) != len(data) - len(_END):
+            return False
+        if data[len(line) :] not in self._heads:
+            self._heads.learn(data[len(line) :], request.headers)
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._parser, name)
+
+
+class FastConnection(GuardedConnection):
+    """A connection with a sieve."""
+
+    __slots__ = ("_fast", "_heads", "_sieve")
+
+    def __init__(self, fast: FastPath, heads: KnownHeads, manager: web.Server, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._fast = fast
+        self._heads = heads
+        self._sieve = Sieve(self, fast, heads)
+        self._parser = self._sieve  # type: ignore[assignment]  # does what a parser does
+
+    def data_received(self, data: bytes) -> None:
+        """Answer one request of a known form, or have the data parsed."""
+        at = data.find(_VERSION)
+        headers = self._heads.get(data[at:])
+        if (
+            headers is not None
+            and data.startswith(b"GET ")
+            and self._sieve.is_between
+            and self._sieve.is_idle
+            and not self._close
+            and not self._force_close
+            and self._fast.answer_one(self, data[4:at].decode("utf-8", "surrogateescape"), headers)
+        ):
+            _stay_alive(self, 1)
+        else:
+            super().data_received(data)
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer of the ordinary way."""
+        sent = await super().finish_response(request, resp, start_time)
+        self._sieve.under_way -= 1
+        return sent
+
+
+def _stay_alive(connection: RequestHandler, answered: int) -> None:
+    """Do for requests that were answered what aiohttp does after each: count, and start the idle time anew."""
+    connection._request_count += answered
+    connection._manager.requests_count += answered  # type: ignore[union-attr]  # there as long as data come in
+    loop = connection._loop
+    connection._next_keepalive_close_time = loop.time() + connection._keepalive_timeout
+    if connection._keepalive_handle is None:
+        connection._keepalive_handle = loop.call_at(
+            connection._next_keepalive_close_time, connection._process_keepalive
+        )

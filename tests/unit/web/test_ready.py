@@ -1,0 +1,173 @@
+"""A response folded up and unfolded is the response; what changes with time is right whenever it is unfolded."""
+
+from __future__ import annotations
+
+import gc
+import math
+import tracemalloc
+from email.utils import parsedate_to_datetime
+
+import pytest
+from aiohttp import web
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resolver.cache.entry import CachedRecord, encode_entry
+from resolver.cache.memory import MemoryCache
+from resolver.model.record import HandleRecord, HandleValue
+from resolver.web.ready import MAX_BODY_OCTETS, ReadyAnswer, Tally
+from resolver.web.render import Caching
+
+NOW = 1_800_000_000
+EXPIRES_AT = NOW + 3600.5
+CACHING = Caching(EXPIRES_AT, 86400)
+
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=40)
+
+
+def response(body: bytes = b"body", *, status: int = 302, **headers: str) -> web.Response:
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return web.Response(body=body, status=status, headers={**CACHING.headers(NOW), **given})
+
+
+def unfolded(answer: ReadyAnswer, now: float) -> bytes:
+    found = answer.unfold(now)
+    return found.before + b"ID" + found.after
+
+
+@given(
+    location=PRINTABLE,
+    link=PRINTABLE,
+    body=st.binary(min_size=1, max_size=200).filter(lambda octets: not set(octets) & set(range(9))),
+    words=st.lists(PRINTABLE, max_size=4),
+)
+def test_all_of_it_comes_back(location: str, link: str, body: bytes, words: list[str]) -> None:
+    """Whatever headers, body and words hold, what is sent is what was answered."""
+    answer = ReadyAnswer(
+        response(body, Location=location, Link=link, ETag='"0123456789abcdef"'), CACHING, [location, *words]
+    )
+    head, _, sent = unfolded(answer, NOW).partition(b"\r\n\r\n")
+    assert sent == body
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "HTTP/1.1 302 Found"
+    assert f"Location: {location}" in lines
+    assert f"Link: {link}" in lines
+    assert f"Content-Length: {len(body)}" in lines
+    assert "X-Request-ID: ID" in lines
+    # Those of the response, and what is sent beside them: the request id, the length, the date.
+    assert len(lines) == 1 + len(response(Location="", Link="", ETag="").headers) + 3
+
+
+@given(now=st.floats(NOW, EXPIRES_AT, exclude_max=True), later=st.floats(0, 1))
+def test_moments(now: float, later: float) -> None:
+    """``max-age``, ``Expires`` and ``Date`` are those of the moment, and of each moment until ``until``."""
+    answer = ReadyAnswer(response(), CACHING, [])
+    found = answer.unfold(now)
+    moments = (
+        [now]
+        if found.until <= now
+        else [now, math.nextafter(found.until, 0), now + later * (found.until - now)]
+    )
+    for moment in moments:
+        if now <= moment < max(found.until, math.nextafter(now, math.inf)):
+            head = (found.before + found.after).decode()
+            assert f"max-age={int(EXPIRES_AT - moment)}\r\n" in head
+            shown = dict(line.partition(": ")[::2] for line in head.split("\r\n")[1:])
+            date = parsedate_to_datetime(shown["Date"]).timestamp()
+            assert date == int(moment)
+            assert parsedate_to_datetime(shown["Expires"]).timestamp() == date + int(EXPIRES_AT - moment)
+            assert CACHING.headers(moment)["Expires"] == shown["Expires"]
+
+
+@given(left=st.floats(0, 200), most=st.integers(0, 100))
+def test_never_longer_than_the_host_allows(left: float, most: int) -> None:
+    """An answer is kept as long as its record holds, and no longer than the operator says."""
+    caching = Caching(NOW + left, most)
+    answer = ReadyAnswer(response(), caching, [])
+    found = answer.unfold(NOW)
+    assert b"max-age=%d\r\n" % min(int(left), most) in found.before
+    assert found.until <= NOW + 1
+
+
+@pytest.mark.parametrize(
+    ("body", "caching"),
+    [
+        (b"", CACHING),
+        (b"a\x05b", CACHING),
+        (b"x" * (MAX_BODY_OCTETS + 1), CACHING),
+        (b"body", Caching(None, 60)),
+    ],
+)
+def test_what_cannot_be_folded(body: bytes, caching: Caching) -> None:
+    """Without a body, with octets that stand for something else, too large or not to be kept: refused."""
+    with pytest.raises(ValueError, match=r"not to be kept|stand for"):
+        ReadyAnswer(response(body), caching, [])
+
+
+def test_headers_that_repeat_are_refused() -> None:
+    """What has a header twice is no answer of ours."""
+    twice = response()
+    twice.headers.add("Link", "<a>")
+    twice.headers.add("Link", "<b>")
+    with pytest.raises(ValueError, match="repeated"):
+        ReadyAnswer(twice, CACHING, [])
+
+
+def test_redirects_share_all_but_their_words() -> None:
+    """Two redirects of the same shape weigh their own words and little else."""
+    page = b"<a href='https://one.example/12345678'>https://one.example/12345678</a>" + b" " * 1000
+    answer = ReadyAnswer(
+        response(page, Location="https://one.example/12345678"), CACHING, ["https://one.example/12345678"]
+    )
+    other = page.replace(b"one", b"two")
+    another = ReadyAnswer(
+        response(other, Location="https://two.example/12345678"), CACHING, ["https://two.example/12345678"]
+    )
+    assert unfolded(another, NOW).endswith(other)
+    assert answer._head is another._head
+    assert answer._body is another._body
+
+
+def test_a_record_and_its_answer_weigh_a_kibibyte_at_most() -> None:
+    """So much a worker grows by for a remembered record with one URL and its ready redirect, and it knows that."""
+    count = 5000
+    cache: MemoryCache[tuple[bytes, int]] = MemoryCache(10**6, 2**40)
+    tally = Tally("redirect", "ok", 1)
+    answers: dict[str, ReadyAnswer] = {}
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for number in range(count):
+            _remember(cache, answers, tally, f"20.500.777/{number}")
+        gc.collect()
+        grown = (tracemalloc.get_traced_memory()[0] - before) / count
+    finally:
+        tracemalloc.stop()
+    assert grown <= 1024
+    assert grown <= cache.octets / count <= 1.25 * grown
+
+
+def _remember(
+    cache: MemoryCache[tuple[bytes, int]], answers: dict[str, ReadyAnswer], tally: Tally, handle: str
+) -> None:
+    url = f"https://repository.example.org/items/{handle}"
+    record = HandleRecord(
+        handle,
+        (
+            HandleValue(1, "URL", url.encode(), timestamp=1_767_225_600),
+            HandleValue(100, "HS_ADMIN", bytes(30), timestamp=1_767_225_600),
+        ),
+    )
+    entry = encode_entry(handle, CachedRecord(record, NOW + 0.5, 3600.0, "udp://192.0.2.1:2641"))
+    cache.put(handle, (entry, 0), len(entry))
+    link = f'<https://hdl.handle.net/{handle}>; rel="cite-as", </api/handles/{handle}>; rel="describedby"'
+    page = f'<!doctype html><p>This handle leads to <a href="{url}">{url}</a></p>'
+    answer = ReadyAnswer(
+        response(page.encode(), Location=url, Link=link),
+        Caching(NOW + float(len(answers)), 3600.0),
+        [url, handle],
+    )
+    answer.name, answer.keys, answer.tally = f"/{handle}", (cache.own_name(handle),), tally
+    answer.refresh_at = answer.expires_at - 100.5
+    answers[answer.name] = answer
+    assert cache.attach(handle, answer)
