@@ -28,9 +28,7 @@ _EXCHANGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 
 class Metrics(Observer):
     """Counts what the parts of one resolver tell. One for each app, so that two in one process do not mix."""
 
-    def __init__(
-        self, registry: CollectorRegistry, version: str, *, tracing: Tracing | None = None
-    ) -> None:
+    def __init__(self, registry: CollectorRegistry, version: str, *, tracing: Tracing | None = None) -> None:
         self.registry = registry
         self._tracing = tracing
         self._series: dict[tuple[object, ...], Any] = {}
