@@ -28,6 +28,9 @@ from resolver.web.visit import Visit
 
 __all__ = ["RecordPage"]
 
+MAX_SHOWN_VALUES = 500
+"""On a page, which says how many there are; other forms have them all."""
+
 
 class RecordPage:
     """Shows records."""
@@ -97,7 +100,7 @@ class RecordPage:
         changed = max((value.timestamp for value in resolved.record.values), default=0)
         return {
             "handle": followed.handle,
-            "values": [show_value(value, self._schemes) for value in values],
+            "values": [show_value(value, self._schemes) for value in values[:MAX_SHOWN_VALUES]],
             "unreadable": found.own.unreadable,
             "is_filtered": query.preferences.is_filtered,
             "total": len(resolved.record.values),

@@ -8,6 +8,7 @@ import json
 
 import pytest
 
+from resolver.web.record_page import MAX_SHOWN_VALUES
 from tests.integration.proxy import RunningProxy
 from tests.integration.visiting import ask, media_type_of, put_record
 
@@ -156,3 +157,12 @@ async def test_the_list_of_places_says_what_decided(demo_proxy: RunningProxy) ->
         answer = await ask(demo_proxy, target, headers=headers)
         assert (media_type_of(answer), answer.header("Vary")) == (content_type, vary)
         assert b"https://two.example/" in answer.body
+
+
+async def test_a_page_has_an_end(demo_proxy: RunningProxy) -> None:
+    """Of a record with thousands of values a page shows the first, and says how many there are; JSON has them all."""
+    put_record(demo_proxy, f"{P}/many-values", *[("DESC", "one of many")] * 1200)
+    page = (await ask(demo_proxy, f"/{P}/many-values?noredirect")).body.decode()
+    assert f"{MAX_SHOWN_VALUES} of 1200 values" in page
+    assert page.count("one of many") < 2 * MAX_SHOWN_VALUES
+    assert len(json.loads((await ask(demo_proxy, f"/api/handles/{P}/many-values")).body)["values"]) == 1200
