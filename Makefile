@@ -14,7 +14,7 @@ run: $(VENV)/.run  ## Run the proxy over a handle network of its own, and print 
 	$(BIN)/handle-resolver demo
 
 test: $(VENV)/.test  ## Run all tests; needs no root, and Chromium only for the browser tests
-	$(BIN)/pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/.test  ## Check style, format, types, the direction of imports and known vulnerabilities
 	$(BIN)/ruff check .

@@ -42,6 +42,7 @@ __all__ = ["HandleNetwork", "shipped_records"]
 # Below the range from which systems draw ports for outgoing connections: a client that keeps knocking at a
 # port nobody listens on could otherwise be given that very port, and reach itself.
 PORTS = range(20_000, 30_000)
+START_TRIES = 5
 PORT_TRIES = 50
 
 _PLACEHOLDER = re.compile(r"\$\{([\w-]+)\.(port|http|https|key|site)\}")
@@ -122,6 +123,20 @@ class HandleNetwork:
         Raises:
             SettingsError: the files do not fit together, or no port is free.
         """
+        for _ in range(START_TRIES):
+            try:
+                await self._begin()
+            except OSError:  # somebody else has taken a port since it was found free
+                await self.close()
+                self.services.clear()
+                self.stores.clear()
+            else:
+                return
+        raise SettingsError("ports that were free are taken again and again")
+
+    async def _begin(self) -> None:
+        for plan in self._plans:
+            plan.port = plan.http_port = plan.https_port = 0
         for plan in self._plans:
             plan.port = await self.free_port(plan.address)
             plan.http_port = await self.free_port(plan.address) if plan.http else 0
@@ -156,6 +171,7 @@ class HandleNetwork:
             registry=next((store for store in self.stores.values() if store.get(ROOT_HANDLE)), None),
         )
         service.behaviour = plan.behaviour
+        self.services[plan.name] = service
         await service.start(
             plan.address,
             port=plan.port,
@@ -163,7 +179,6 @@ class HandleNetwork:
             https_port=plan.https_port or None,
             tls=make_tls_context(plan.key) if plan.https_port else None,
         )
-        self.services[plan.name] = service
 
     async def close(self) -> None:
         """Stop every server."""

@@ -6,9 +6,10 @@ import asyncio
 import http.client
 import json
 import shutil
+import socket
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
@@ -212,3 +213,23 @@ def test_mistakes_are_named(tmp_path: Path, name: str, old: str, new: str, reaso
 
     with pytest.raises(SettingsError, match=reason):
         asyncio.run(start())
+
+
+async def test_a_port_taken_at_the_last_moment() -> None:
+    """Somebody else takes a port between its being found free and its use: others are found, and everything runs."""
+
+    class Unlucky(HandleNetwork):
+        taken: ClassVar[list[int]] = []
+
+        async def free_port(self, address: str) -> int:
+            return self.taken.pop() if self.taken else await super().free_port(address)
+
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        network = Unlucky(shipped_records())
+        network.taken.append(other.getsockname()[1])
+        await network.start()
+        try:
+            assert other.getsockname()[1] not in {one["port"] for one in network.placeholders.values()}
+            assert len(network.services) > 5
+        finally:
+            await network.close()
