@@ -28,7 +28,7 @@ from resolver.web.visit import Visit
 
 __all__ = ["RecordPage"]
 
-MAX_SHOWN_VALUES = 500
+MAX_SHOWN_VALUES = 250
 """On a page, which says how many there are; other forms have them all."""
 
 
