@@ -35,9 +35,9 @@ def apply_load(
     handles: int = 1,
     seconds: float = 3,
     connections: int = 32,
-    in_order: bool = False,
+    first: int | None = None,
 ) -> Measured:
-    """Send requests for ``<path><number>`` for some seconds.
+    """Send requests for ``<path><number>`` for some seconds, at random or in order from ``first`` on.
 
     Raises:
         RuntimeError: wrk is not installed, or did not finish.
@@ -56,7 +56,7 @@ def apply_load(
         "--",
         path,
         str(handles),
-        *(["in-order"] if in_order else []),
+        *([] if first is None else [str(first)]),
     ]
     done = subprocess.run(
         pinned(1, command), capture_output=True, text=True, timeout=seconds + 60, check=False

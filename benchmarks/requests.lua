@@ -1,5 +1,5 @@
 -- What wrk sends: paths by a pattern, headers rotating over fifty sets as browsers and scripts send them.
--- Called as: wrk -s requests.lua URL -- <prefix of the path> <number of handles> [in-order]
+-- Called as: wrk -s requests.lua URL -- <prefix of the path> <number of handles> [first number, to take them in order]
 -- Handles are drawn at random, or taken one after the other.
 local browsers = {
   "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36",
@@ -54,7 +54,8 @@ for _, set in ipairs(scripts) do sets[#sets + 1] = set end
 local prefix, handles, in_order, tails, sent = "/", 1, false, {}, 0
 
 function init(arguments)
-  prefix, handles, in_order = arguments[1], tonumber(arguments[2]), arguments[3] == "in-order"
+  prefix, handles, in_order = arguments[1], tonumber(arguments[2]), arguments[3] ~= nil
+  sent = tonumber(arguments[3] or "0")
   for number, set in ipairs(sets) do
     local lines = { " HTTP/1.1", "Host: " .. wrk.host .. ":" .. wrk.port }
     for name, value in pairs(set) do lines[#lines + 1] = name .. ": " .. value end

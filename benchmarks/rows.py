@@ -112,7 +112,7 @@ def visit_all(url: str, path: str, handles: int) -> None:
             opener.open(f"{url}{path}{number}", timeout=10).close()
     visited = 0
     while handles > 1 and visited < 3 * handles:
-        visited += apply_load(url, path, handles=handles, seconds=2, in_order=True).requests
+        visited += apply_load(url, path, handles=handles, seconds=2, first=visited).requests
 
 
 @contextlib.contextmanager
