@@ -243,6 +243,22 @@ def test_smuggling_is_treated_alike(runner: asyncio.Runner, ways: TwoWays, name:
     runner.run(all_orders())
 
 
+def test_no_target_reaches_into_the_names_of_answers(runner: asyncio.Runner, ways: TwoWays) -> None:
+    """Answers that depend on headers are found by these too; a line break in the target must not stand for them."""
+    headers = b"Host: resolver.example\r\nAccept: text/html\r\nAccept-Language: en\r\n\r\n"
+    target = f"/{P}/letter?noredirect".encode()
+    good = b"GET " + target + b" HTTP/1.1\r\n" + headers
+    bad = b"GET " + target + b"\ntext/html\nen HTTP/1.1\r\n" + headers
+
+    async def compare() -> None:
+        for chunks in ([good], [good], [good, bad], [bad]):
+            fast, slow = await ways.both(chunks)
+            assert fast == slow
+        assert b" 400 " in fast.partition(b"\r\n")[0]
+
+    runner.run(compare())
+
+
 MOVED = f"/{P}/moved"
 
 
