@@ -129,6 +129,8 @@ class Leases:
                 case Failure(until=until) if self._clock() < until:
                     self._observer.coalesced()
                     return outcome
+            if asyncio.get_running_loop().time() > ends_at:  # somebody goes on writing what helps nobody
+                raise LookupTimeoutError("another process did not find an answer in time")
             over = there
 
     async def _lead(

@@ -349,3 +349,26 @@ async def test_crowding_is_not_shared(world: World, store: Store) -> None:
     world.bring_up()
     world.change("https://example.org/", handle="10.1/other")
     assert not (await pair[1].resolve(Handle("10.1/other"))).stale
+
+
+class Liar(Store):
+    """A store that has something else, of no use, each time."""
+
+    async def claim_lease(self, key: str, value: bytes, lease_s: float, over: bytes) -> bytes | None:
+        await self._answer()
+        return b"=" + value
+
+
+async def test_nonsense_without_end() -> None:
+    """Whoever goes on writing what nobody can read keeps nobody waiting for longer than a lookup may take."""
+    leases = Leases(Liar(), Background(), clock=now)
+    started = asyncio.get_running_loop().time()
+
+    async def work() -> Entry:
+        raise AssertionError
+
+    with pytest.raises(LookupTimeoutError):
+        await leases.run(
+            KEY, work, is_fresh=lambda _: True, failure_until=lambda _: None, ends_at=started + 5.0
+        )
+    assert asyncio.get_running_loop().time() - started < 6.0
