@@ -18,6 +18,7 @@ from resolver.errors import (
     MessageFormatError,
     RefusedError,
     ResolverError,
+    TooManyRequestsError,
 )
 from resolver.model.handle import Handle
 from resolver.model.record import select_values
@@ -120,7 +121,7 @@ def _code_of(error: ResolverError) -> ResponseCode:
             return ResponseCode.HANDLE_NOT_FOUND
         case InvalidHandleError():
             return ResponseCode.INVALID_HANDLE
-        case ClosingError():
+        case ClosingError() | TooManyRequestsError():
             return ResponseCode.SERVER_BUSY
         case RefusedError(code=ResponseCode.AUTHENTICATION_NEEDED):
             return ResponseCode.AUTHENTICATION_ERROR  # a challenge for us, which the client could not answer

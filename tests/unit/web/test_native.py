@@ -19,6 +19,7 @@ from resolver.errors import (
     RefusedError,
     ResolverError,
     ServiceNotFoundError,
+    TooManyRequestsError,
 )
 from resolver.model.handle import Handle
 from resolver.model.record import HandleValue
@@ -187,6 +188,7 @@ async def test_conditions(flags: OpFlag, conditions: tuple[bool, bool, bool]) ->
         (ServiceNotFoundError(HANDLE, "10.1", "it is not registered"), 100),
         (InvalidHandleError("the service calls this handle invalid"), 102),
         (ClosingError("too much is going on"), 3),
+        (TooManyRequestsError("the allowance is spent"), 3),
         (RefusedError(5, "no"), 5),
         (RefusedError(401, "no"), 401),
         (RefusedError(402, "who are you"), 406),
