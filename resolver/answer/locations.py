@@ -133,7 +133,7 @@ class _Choosing:
         for name, value in self._circumstances.wanted_attributes:
             self._keep(
                 "locatt",
-                lambda candidate, name=name, value=value: (  # type: ignore[misc]
+                lambda candidate, name=name, value=value: (  # type: ignore[misc]  # mypy cannot infer defaults of a lambda
                     candidate.location.has(name) if value is None else candidate.location.get(name) == value
                 ),
             )
@@ -167,7 +167,7 @@ class _Choosing:
         for media_type in accepted:
             if "*" in media_type:
                 break
-            if self._keep("Accept", lambda candidate, wanted=media_type: wanted in _media_types(candidate)):  # type: ignore[misc]
+            if self._keep("Accept", lambda candidate, wanted=media_type: wanted in _media_types(candidate)):  # type: ignore[misc]  # mypy cannot infer defaults of a lambda
                 return
         offered = {media_type for candidate in self.left for media_type in _media_types(candidate)}
         if self._keep("Accept", _has_role("conneg")) and self._keep("Accept", _decides_itself):
@@ -184,7 +184,7 @@ class _Choosing:
                 return
             if self._keep(
                 "Accept-Language",
-                lambda candidate, wanted=wanted: _is_in_language(candidate, wanted),  # type: ignore[misc]
+                lambda candidate, wanted=wanted: _is_in_language(candidate, wanted),  # type: ignore[misc]  # mypy cannot infer defaults of a lambda
             ):
                 return
 

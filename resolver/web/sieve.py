@@ -130,8 +130,8 @@ class FastConnection(GuardedConnection):
         if (
             headers is not None
             and data.startswith(b"GET ")
-            and data.find(b"\n", 0, at)
-            < 0  # no target has one that the parser lets through; names of answers do
+            # No target that the parser lets through has a line break; the names of some answers do.
+            and b"\n" not in data[4:at]
             and self._sieve.is_between
             and self._sieve.is_idle
             and not self._close
