@@ -62,12 +62,15 @@ def running(
     command: Sequence[str], *, core: int = 0, announces: str = r"http://[0-9.]+:\d+"
 ) -> Iterator[Running]:
     """Run a command until the block ends; it serves once it has printed its address."""
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    # An installed program has its modules compiled; a checkout shall not compile them at each start.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     process = subprocess.Popen(
         pinned(core, command),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env=environment,
     )
     said: list[str] = []
     urls: list[str] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -52,7 +53,9 @@ class Failure(click.ClickException):
 class _SettingOption(click.Option):
     """An option that is a setting."""
 
-    section = ""
+    def __init__(self, *names: Any, section: str, **attributes: Any) -> None:
+        super().__init__(*names, **attributes)
+        self.section = section
 
 
 class SettingsCommand(click.Command):
@@ -105,23 +108,24 @@ def _with_sections() -> list[tuple[dataclasses.Field[Any], str]]:
 
 def _add(command: Command, field: dataclasses.Field[Any], section: str, *, hidden: bool) -> Command:
     name, flag = option_name(field.name), isinstance(field.default, bool)
-    default = dict(Settings().shown())[name]
     variable = ENVIRON_PREFIX + field.name.upper()
-
-    class Option(_SettingOption):
-        pass
-
-    Option.section = section
     return click.option(
         f"--{name}/--no-{name}" if flag else f"--{name}",
         field.name,
-        cls=Option,
+        cls=_SettingOption,
+        section=section,
         default=None,
         hidden=hidden,
         metavar=None if flag else unit_of(field),
-        help=f"{field.metadata['help']} [{default}; {variable}]",
+        help=f"{field.metadata['help']} [{_defaults()[name]}; {variable}]",
         shell_complete=_completion(field),
     )(command)
+
+
+@functools.cache
+def _defaults() -> dict[str, str]:
+    # Hundreds of options show one; to write them all for each took a good part of the time to start.
+    return dict(Settings().shown())
 
 
 def _completion(field: dataclasses.Field[Any]) -> Callable[..., list[Any]]:

@@ -28,15 +28,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from resolver.cache.batches import Batches
 from resolver.cache.breaker import FAILURES_TO_OPEN, Breaker
-from resolver.cache.entry import SCHEMA, Entry, decode_entry, encode_entry
+from resolver.cache.entry import KEY_ROOT, Entry, decode_entry, encode_entry
 from resolver.errors import CacheError, MessageFormatError, SettingsError
 from resolver.observe import Observer
 
-__all__ = ["KEY_ROOT", "RedisTier"]
+__all__ = ["RedisTier"]
 
 logger = logging.getLogger(__name__)
 
-KEY_ROOT = f"hdl:{SCHEMA}"
 KEY_PREFIX = f"{KEY_ROOT}:"
 CHANNEL = f"{KEY_ROOT}!changed"
 """Not below ``KEY_PREFIX``, so that no handle can be named like it."""

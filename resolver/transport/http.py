@@ -17,7 +17,6 @@ from resolver.model.keys import DsaPublicKey
 from resolver.model.site import Transport
 from resolver.protocol.envelope import ENVELOPE_SIZE, MAX_MESSAGE_LENGTH
 from resolver.protocol.keys import decode_public_key
-from resolver.protocol.signing import encoded_key_of_certificate
 from resolver.transport.endpoint import Endpoint
 
 __all__ = ["MESSAGE_TYPE", "HttpTransport"]
@@ -47,6 +46,8 @@ class _PinnedKey(aiohttp.Fingerprint):
         Raises:
             aiohttp.ServerFingerprintMismatch: it is another one.
         """
+        from resolver.protocol.signing import encoded_key_of_certificate
+
         tls = transport.get_extra_info("ssl_object")
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
         found = encoded_key_of_certificate(certificate) if certificate else b""

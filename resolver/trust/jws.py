@@ -7,13 +7,15 @@ import binascii
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from resolver.errors import MessageFormatError, SignatureError
 from resolver.model.keys import DsaPublicKey, PublicKey, RsaPublicKey
 from resolver.model.record import Reference
 from resolver.protocol.json_sites import key_from_json
-from resolver.protocol.signing import PrivateKey, make_signature, public_key_of, verify_signature
+
+if TYPE_CHECKING:
+    from resolver.protocol.signing import PrivateKey
 
 __all__ = ["Claims", "Grant", "Jws", "read_claims", "read_jws", "verify_jws", "write_jws"]
 
@@ -113,6 +115,8 @@ def _decode(part: str) -> bytes:
 
 def write_jws(claims: Mapping[str, Any], key: PrivateKey) -> bytes:
     """Sign claims: the compact serialisation, with SHA-256, as deployed software writes it."""
+    from resolver.protocol.signing import make_signature, public_key_of
+
     kind = "RS256" if isinstance(public_key_of(key), RsaPublicKey) else "DS256"
     signed = b".".join(_encode(json.dumps(part).encode()) for part in ({"alg": kind}, claims))
     return signed + b"." + _encode(make_signature(key, "SHA-256", signed))
@@ -128,6 +132,8 @@ def verify_jws(jws: Jws, key: PublicKey) -> None:
     Raises:
         SignatureError: another kind of key than the algorithm says, or a wrong signature.
     """
+    from resolver.protocol.signing import verify_signature
+
     fits = {"RS": RsaPublicKey, "DS": DsaPublicKey}.get(jws.algorithm[:2])
     digest = _DIGESTS.get(jws.algorithm[2:])
     if fits is None or digest is None or not isinstance(key, fits):

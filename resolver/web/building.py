@@ -66,7 +66,9 @@ def _build_host(
         version=version,
         clock=clock,
     )
-    renderer.compile_all()
+    if own.templates or settings.templates:
+        # A mistake of the operator's stops the start; ours are read once it is over, see ``Hosts.prepare``.
+        renderer.prepare()
     lookups = Lookups(resolver, prefixes=own.prefixes, retry_auth=own.retry_auth, clock=clock)
     api = Api(lookups, renderer, max_age_s=max_age_s)
     finder = Finder(lookups, max_age_s=max_age_s, clock=clock)

@@ -1,31 +1,25 @@
-"""The languages in which pages are shown: gettext catalogues, and the choice among them.
+"""The languages in which pages are shown, and the choice among them.
 
-Catalogues are ``languages/<code>.po`` in the folders of the templates. They are read as they are written, so that
-there is nothing to compile; an operator's own folder may hold one for another language, or one that puts
-single sentences of ours in other words.
+Their catalogues are ``languages/<code>.po`` in the folders of the templates; an operator's own folder may hold one for
+another language, or one that puts single sentences of ours in other words.
 """
 
 from __future__ import annotations
 
-import copy
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
-from gettext import GNUTranslations, NullTranslations
+from functools import cached_property
 from pathlib import Path
-
-from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
-from babel.messages.mofile import write_mo
-from babel.messages.pofile import PoFileError, read_po
+from typing import TYPE_CHECKING
 
 from resolver.answer.negotiation import language_matches, read_weighted
-from resolver.errors import SettingsError
 from resolver.phrases import Day, Duration, Phrase, Several, as_sentence, count_phrase, phrase
 
-__all__ = ["ENGLISH", "Language", "Reader", "choose_language", "load_languages"]
+if TYPE_CHECKING:
+    from resolver.web.catalogues import Words
+
+__all__ = ["ENGLISH", "Language", "Reader", "choose_language", "find_languages"]
 
 _COMMA = phrase(", ")
 _UNITS: dict[str, Callable[[int], Phrase]] = {
@@ -52,31 +46,51 @@ class Reader:
 
 
 class Language:
-    """One language."""
+    """One language. Its catalogues are read when it is first to say something, or by ``prepare``."""
 
-    def __init__(self, code: str, locale: Locale, translations: NullTranslations) -> None:
+    def __init__(self, code: str, catalogues: Sequence[Path] = ()) -> None:
         """Prepare.
 
         Args:
             code: as in ``lang=`` and in HTML, such as ``de``.
-            locale: how days, lists and lengths of time are written.
-            translations: from English.
+            catalogues: files with translations from English; what an earlier one says counts before what a later
+                one says.
         """
         self.code = code
-        self.name = str(locale.languages.get(code, code)).capitalize()
+        self._catalogues = tuple(catalogues)
+
+    @cached_property
+    def _words(self) -> Words:
+        # Not with this module: babel and its data take 80 ms, in which nobody would be served yet.
+        from resolver.web.catalogues import Words
+
+        return Words(self.code, self._catalogues)
+
+    def prepare(self) -> None:
+        """Read the catalogues, if that has not been done yet.
+
+        Raises:
+            SettingsError: one cannot be read.
+        """
+        _ = self._words
+
+    @property
+    def name(self) -> str:
         """What its speakers call it."""
-        self.direction = locale.text_direction
+        return self._words.name
+
+    @property
+    def direction(self) -> str:
         """``ltr`` or ``rtl``."""
-        self._locale = locale
-        self._translations = translations
+        return self._words.direction
 
     def gettext(self, words: str) -> str:
         """Return the translation of ``words``, or the words themselves."""
-        return self._translations.gettext(words) if words else ""
+        return self._words.translations.gettext(words) if words else ""
 
     def ngettext(self, singular: str, plural: str, number: int) -> str:
         """Return the form that goes with ``number``."""
-        return self._translations.ngettext(singular, plural, number)
+        return self._words.translations.ngettext(singular, plural, number)
 
     def say(self, text: str) -> str:
         """Return a text in this language, if it knows how it was made; any other text stays what it is."""
@@ -113,10 +127,10 @@ class Language:
     def _say_day(self, seconds: int, english: str) -> str:
         if not 0 <= seconds <= MAX_DAY_S:
             return english
-        return format_date(datetime.fromtimestamp(seconds, UTC).date(), "long", locale=self._locale)
+        return self._words.day(datetime.fromtimestamp(seconds, UTC).date())
 
 
-ENGLISH = Language("en", Locale("en", "GB"), NullTranslations())
+ENGLISH = Language("en")
 """What everything is written in."""
 
 
@@ -132,42 +146,13 @@ def choose_language(reader: Reader, languages: Mapping[str, Language]) -> tuple[
     return ENGLISH, False
 
 
-def load_languages(folders: Sequence[Path]) -> dict[str, Language]:
-    """Read all catalogues; what an earlier folder says counts before what a later one says.
+def find_languages(folders: Sequence[Path]) -> dict[str, Language]:
+    """Return the languages that have catalogues in ``folders``, by code, English first.
 
-    Raises:
-        SettingsError: a catalogue cannot be read.
+    What an earlier folder says counts before what a later one says.
     """
-    found: dict[str, Language] = {ENGLISH.code: ENGLISH}
-    catalogues: dict[str, GNUTranslations] = {}
+    catalogues: dict[str, list[Path]] = {ENGLISH.code: []}
     for folder in reversed(folders):
         for path in sorted((folder / "languages").glob("*.po")):
-            code = path.stem
-            locale, read = _read_once(path, path.stat().st_mtime_ns)
-            catalogue = copy.copy(read)
-            if code in catalogues:
-                catalogue.add_fallback(catalogues[code])
-            catalogues[code] = catalogue
-            found[code] = Language(code, locale, catalogue)
-    return found
-
-
-@cache
-def _read_once(path: Path, _changed: int) -> tuple[Locale, GNUTranslations]:
-    """Read a catalogue; hosts share those they do not have for themselves."""
-    return _read(path)
-
-
-def _read(path: Path) -> tuple[Locale, GNUTranslations]:
-    try:
-        locale = Locale.parse("en_GB" if path.stem == "en" else path.stem, sep="_")
-        with path.open("rb") as source:
-            catalogue = read_po(source, locale, abort_invalid=True)
-        compiled = io.BytesIO()
-        write_mo(compiled, catalogue)
-        compiled.seek(0)
-        return locale, GNUTranslations(compiled)
-    except OSError as error:
-        raise SettingsError(f"translations {path} cannot be read: {error.strerror}") from error
-    except (UnknownLocaleError, PoFileError, ValueError) as error:
-        raise SettingsError(f"translations {path}: {error}") from error
+            catalogues.setdefault(path.stem, []).insert(0, path)
+    return {code: Language(code, paths) if paths else ENGLISH for code, paths in catalogues.items()}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from resolver.cache.redis import RedisTier
 from resolver.config import Settings
 from resolver.observe import Observer
 from resolver.resolution.service import Resolver
@@ -17,6 +17,9 @@ from resolver.web.buckets import Allowance, Buckets
 from resolver.web.connections import ConnectionGuard, default_max_connections
 from resolver.web.shared_buckets import SharedBuckets
 from resolver.web.shedding import Shedding
+
+if TYPE_CHECKING:
+    from resolver.cache.redis import RedisTier
 
 __all__ = ["Limits", "build_limits"]
 

@@ -15,10 +15,14 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from resolver.cache.redis import KEY_ROOT, RedisTier
+from resolver.cache.entry import KEY_ROOT
 from resolver.errors import CacheError
 from resolver.web.buckets import Buckets
+
+if TYPE_CHECKING:
+    from resolver.cache.redis import RedisTier
 
 __all__ = ["SharedBuckets"]
 

@@ -32,7 +32,7 @@ from resolver.errors import SettingsError
 from resolver.web.admin import create_admin_app
 from resolver.web.desk import DesksOfWorkers
 from resolver.web.draining import Draining
-from resolver.web.server import new_event_loop, serve
+from resolver.web.server import new_event_loop, serve, spare_what_stays
 from resolver.web.shared_metrics import SharedMetrics, bury
 
 __all__ = ["Parent"]
@@ -88,6 +88,7 @@ class Parent:
         os.set_blocking(wake_read, False)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        spare_what_stays()
         try:
             self._spawn("admin")
             first = [self._spawn("worker") for _ in range(self.settings.workers)]

@@ -155,3 +155,9 @@ def test_check_config_builds_what_is_configured(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "template values.html" in done.stderr
     assert "Traceback" not in done.stderr
+    (templates / "values.html").unlink()
+    (templates / "languages").mkdir()
+    (templates / "languages" / "nl.po").write_text('msgid "a', "utf-8")
+    done = run("check-config", "--templates", str(templates))
+    assert done.returncode == 2
+    assert "nl.po" in done.stderr

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from gettext import NullTranslations
 from pathlib import Path
 
 import pytest
-from babel import Locale
 from babel.messages.catalog import Catalog, Message
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
@@ -17,12 +15,12 @@ from hypothesis import strategies as st
 
 from resolver.errors import SettingsError
 from resolver.phrases import Day, Duration, Several, count_phrase, phrase, sentence
-from resolver.web.languages import ENGLISH, Language, Reader, choose_language, load_languages
+from resolver.web.languages import ENGLISH, Language, Reader, choose_language, find_languages
 from resolver.web.render import template_folders
 
 ROOT = Path(__file__).parents[3]
 TRANSLATED = ("ar", "de", "es", "fr")
-LANGUAGES = load_languages(template_folders(None))
+LANGUAGES = find_languages(template_folders(None))
 
 # --- which one -------------------------------------------------------------------------------------------
 
@@ -134,7 +132,7 @@ def test_days_that_no_calendar_knows(seconds: int) -> None:
 
 def test_without_a_catalogue_it_is_english() -> None:
     """A language of which nothing is translated still works."""
-    empty = Language("nl", Locale("nl"), NullTranslations())
+    empty = Language("nl")
     assert empty.say(count_phrase("%(number)s place", "%(number)s places", 2)) == "2 places"
     assert empty.say(Duration.of(3600)) == "1 hour"
     assert ENGLISH.say(Day.of(1772443800)) == "2 March 2026"
@@ -151,12 +149,12 @@ def test_an_operator_adds_a_language_and_words(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "nl.po").write_text(PO.format("Hulp"), "utf-8")
     (folder / "de.po").write_text(PO.format("Auskunft"), "utf-8")
-    found = load_languages(template_folders(tmp_path))
+    found = find_languages(template_folders(tmp_path))
     assert found["nl"].gettext("Help") == "Hulp"
     assert found["nl"].name == "Nederlands"
     assert found["de"].gettext("Help") == "Auskunft"
     assert found["de"].gettext("Handle not found") == "Handle nicht gefunden"
-    assert load_languages(template_folders(None))["de"].gettext("Help") == "Hilfe"
+    assert find_languages(template_folders(None))["de"].gettext("Help") == "Hilfe"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +171,7 @@ def test_a_catalogue_that_is_none_stops_the_start(tmp_path: Path, name: str, con
     folder.mkdir()
     (folder / name).write_text(content, "utf-8")
     with pytest.raises(SettingsError, match=re.escape(name)):
-        load_languages([tmp_path])
+        find_languages([tmp_path])[Path(name).stem].prepare()
 
 
 # --- nothing is left in English --------------------------------------------------------------------------
