@@ -18,10 +18,13 @@ from resolver.model.namespace import Namespace
 from resolver.model.record import HandleRecord
 from resolver.protocol.values import decode_value_list, encode_value_list
 
-__all__ = ["SCHEMA", "Absence", "CachedRecord", "Entry", "decode_entry", "encode_entry"]
+__all__ = ["KEY_ROOT", "SCHEMA", "Absence", "CachedRecord", "Entry", "decode_entry", "encode_entry"]
 
 SCHEMA = 1
 """Changes whenever old entries must not be read any more."""
+
+KEY_ROOT = f"hdl:{SCHEMA}"
+"""What the names of all our keys in Redis begin with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,10 @@ limits, and goes as soon as the entry is replaced or forgotten.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
 
 __all__ = ["Made", "MemoryCache"]
 
@@ -35,17 +37,33 @@ class Made(Protocol):
     def octets(self) -> int:
         """What it weighs, the same at all times."""
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Of the entries it was made of."""
 
-class _Slot(Generic[Value]):
-    __slots__ = ("frequency", "key", "made", "main", "octets", "value")
+    hits: int
+    """How often it was used since the cache last looked, up to ``MAX_FREQUENCY``."""
 
-    def __init__(self, key: str, value: Value, octets: int, *, main: bool) -> None:
-        self.key = key
-        self.value = value
-        self.octets = octets
-        self.main = main
-        self.frequency = 0
-        self.made: tuple[Made, ...] = ()
+
+class _Slot(Struct, Generic[Value], eq=False, gc=False):
+    """An entry and its place. There are many, and none is part of a cycle that the collector would have to find."""
+
+    key: str
+    value: Value
+    octets: int
+    main: bool
+    frequency: int = 0
+    its_made: Made | tuple[Made, ...] = ()
+    """As ``made``, or the only one, which spares a tuple for each."""
+
+    @property
+    def made(self) -> tuple[Made, ...]:
+        """What was made of the entry, the oldest first."""
+        return self.its_made if isinstance(self.its_made, tuple) else (self.its_made,)
+
+    @made.setter
+    def made(self, made: tuple[Made, ...]) -> None:
+        self.its_made = made[0] if len(made) == 1 else made
 
 
 class MemoryCache(Generic[Value]):
@@ -91,16 +109,13 @@ class MemoryCache(Generic[Value]):
         slot = self._slots.get(key)
         return key if slot is None else slot.key
 
-    def touch(self, key: str) -> None:
-        """Count a hit on an entry of which something made is used."""
-        slot = self._slots.get(key)
-        if slot is not None and slot.frequency < MAX_FREQUENCY:
-            slot.frequency += 1
-
     def frequency(self, key: str) -> int:
         """Return how often ``key`` was asked for of late, from 0 to ``MAX_FREQUENCY``."""
         slot = self._slots.get(key)
-        return 0 if slot is None else slot.frequency
+        if slot is None:
+            return 0
+        self._credit(slot.made)
+        return slot.frequency
 
     def put(self, key: str, value: Value, octets: int) -> None:
         """Keep ``value``, which weighs ``octets``; one that alone exceeds the limit is not kept."""
@@ -156,7 +171,17 @@ class MemoryCache(Generic[Value]):
         for slot in self._slots.values():
             self._undo(slot)
 
+    def _credit(self, used: Iterable[Made]) -> None:
+        """Count the use of what was made of entries as hits on them; whoever uses it has no time for that."""
+        for made in used:
+            hits, made.hits = made.hits, 0
+            for key in made.keys if hits else ():
+                slot = self._slots.get(key)
+                if slot is not None:
+                    slot.frequency = min(MAX_FREQUENCY, slot.frequency + hits)
+
     def _undo(self, slot: _Slot[Value], *some: Made) -> None:
+        self._credit(some or slot.made)
         for made in some or slot.made:
             slot.made = tuple(other for other in slot.made if other is not made)
             self._weigh(slot, -made.octets)
@@ -212,6 +237,7 @@ class MemoryCache(Generic[Value]):
         slot = self._small.popleft()
         if slot.frequency < 0:
             return
+        self._credit(slot.made)
         if slot.frequency > 0:
             self._small_octets -= slot.octets
             slot.main = True
@@ -228,6 +254,7 @@ class MemoryCache(Generic[Value]):
 
     def _leave_main(self) -> None:
         slot = self._main.popleft()
+        self._credit(slot.made)
         if slot.frequency > 0:
             slot.frequency -= 1
             self._main.append(slot)

@@ -36,8 +36,9 @@ from resolver.web.draining import Draining
 from resolver.web.hosts import Hosts
 from resolver.web.identifiers import encode_handle
 from resolver.web.problems import outcome_of_status
-from resolver.web.ready import ReadyAnswer, Tally
-from resolver.web.render import CACHING, Caching
+from resolver.web.ready import ReadyAnswer, Tally, fold
+from resolver.web.render import CACHING
+from resolver.web.seconds import Second
 from resolver.web.shedding import busy_answer
 from resolver.web.visit import Visit
 
@@ -48,9 +49,6 @@ MAX_NAME = 1024
 
 MAX_KEYS = 4
 """Records that one answer may be made of."""
-
-MAX_HOT = 2048
-"""Answers that lie unfolded."""
 
 REFRESH_PAUSE_S = 1.0
 """How often the ordinary way is gone where a record is almost over."""
@@ -65,19 +63,6 @@ CERTIFIED = "cert "
 Admits = Callable[[str | None, MultiMapping[str]], bytes | None]
 """Asked for each request, by the peer's address and the headers: header lines to add, each after a line break
 (mostly none); or ``None`` to have the ordinary way decide."""
-
-
-class _Hot:
-    """An answer unfolded: what is sent before and after the request id."""
-
-    __slots__ = ("after", "before", "body_at", "entry", "has_etag", "since", "tally", "until")
-
-    def __init__(self, answer: ReadyAnswer, now: float) -> None:
-        unfolded = answer.unfold(now)
-        self.has_etag, self.tally, self.entry = answer.has_etag, answer.tally, answer.entry
-        self.before, self.after, self.body_at = unfolded.before, unfolded.after, unfolded.body_at
-        self.since = now
-        self.until = min(unfolded.until, answer.expires_at, answer.refresh_at)
 
 
 class FastPath:
@@ -106,13 +91,12 @@ class FastPath:
         self._admits = admits
         self._sheds = sheds
         self._aside = Aside(cache)
-        self._latest = 0.0
-        """Seconds since 1970."""
+        self._second = Second(0)
+        """The latest in which anything was asked."""
         self._is_one_host = hosts.are_all_one
         self._answers: dict[str, ReadyAnswer] = {}
         self._varying: dict[str, int] = {}
         """How many answers there are to targets whose answers depend on request headers."""
-        self._hot: dict[str, _Hot] = {}
         self._ids: list[bytes] = []
         self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._untold: list[Tally] = []
@@ -157,28 +141,31 @@ class FastPath:
         name = _name(target, request.headers) if caching.vary else target
         if len(name) > MAX_NAME:
             return
-        now = self._clock()
         refresh_at = min(prefetch_at(key, record) or record.expires_at for key, record in records.items())
-        if self._cache.is_unchanged(watch):
-            answer = self._fold(visit, response, caching, len(watch.keys))
-            if answer is not None:
-                answer.name, answer.keys = name, tuple(map(self._cache.memory.own_name, records))
-                answer.refresh_at = refresh_at if refresh_at > now else now + REFRESH_PAUSE_S
-                self._put(answer)
-        elif not any(self._cache.peek(key) for key in records):
-            self._aside.keep(name, visit, response, caching, watch, refresh_at)
-
-    def _fold(self, visit: Visit, response: web.Response, caching: Caching, looks: int) -> ReadyAnswer | None:
+        if not self._cache.is_unchanged(watch):
+            if not any(self._cache.peek(key) for key in records):
+                self._aside.keep(name, visit, response, caching, watch, refresh_at)
+            return
         location = response.headers.get("Location", "")
         words = location, html.escape(location), encode_handle(visit.asked or "")
+        tally = self._tally(visit.endpoint, outcome_of_status(response.status), len(watch.keys))
         try:
-            answer = ReadyAnswer(response, caching, words)
+            kind, own_words = fold(response, caching, words, tally)
         except ValueError:
-            return None
-        answer.tally = self._tally(visit.endpoint, outcome_of_status(response.status), looks)
-        if self._access_log is not None:
-            answer.entry = entry_of(visit, response)
-        return answer
+            return
+        now = self._clock()
+        keys = tuple(map(self._cache.memory.own_name, records))
+        self._put(
+            ReadyAnswer(
+                name,
+                kind,
+                own_words,
+                caching.expires_at,
+                min(caching.expires_at, refresh_at if refresh_at > now else now + REFRESH_PAUSE_S),
+                keys if len(keys) > 1 else keys[0],
+                None if self._access_log is None else entry_of(visit, response),
+            )
+        )
 
     async def again(self, visit: Visit) -> web.Response | None:
         """Return an answer that was set aside, if there is one and it still holds."""
@@ -207,7 +194,6 @@ class FastPath:
         if not isinstance(made, ReadyAnswer) or self._answers.get(made.name) is not made:
             return
         del self._answers[made.name]
-        self._hot.pop(made.name, None)
         target, varies, _ = made.name.partition("\n")
         if varies:
             self._varying[target] -= 1
@@ -228,26 +214,26 @@ class FastPath:
 
     def answer(self, connection: RequestHandler, requests: Sequence[tuple[RawRequestMessage, Any]]) -> int:
         """Answer the requests at the front for which there is an answer at hand; return how many those were."""
-        started = time.perf_counter()
+        started, now = time.perf_counter(), self._clock()
         answered: list[tuple[Tally, AccessEntry | None, bytes]] = []
         octets: list[bytes] = []
         for request, body in requests:
             method, headers = request.method, request.headers
             if not is_plain(request, body) or method not in ("GET", "HEAD"):
                 break
-            hot = self._find(connection, request.path, headers)
-            if hot is None and self._is_one_host and self._sheds(request.path):
+            ready = self._find(connection, request.path, headers, now)
+            if ready is None and self._is_one_host and self._sheds(request.path):
                 request_id = self._request_id()
                 octets.append(busy_answer(request_id, with_body=method == "GET"))
                 answered.append((self._tally("redirect", "busy", 0), BUSY_ENTRY, request_id))
                 continue
-            added = None if hot is None else self._admit(connection, headers, hot)
-            if hot is None or added is None:
+            added = None if ready is None else self._admit(connection, headers, ready)
+            if ready is None or added is None:
                 break
-            after = hot.after if method == "GET" else hot.after[: hot.body_at]
             request_id = self._request_id()
-            octets += (hot.before, request_id, added, after)
-            answered.append((hot.tally, hot.entry, request_id))
+            whole = ready.octets_at(now, self._second, request_id + added)
+            octets.append(whole if method == "GET" else whole[: -ready.kind.body_octets])
+            answered.append((ready.kind.tally, ready.entry, request_id))
         if answered:
             connection.transport.write(b"".join(octets))  # type: ignore[union-attr]  # data have just come in on it
             elapsed_s = (time.perf_counter() - started) / len(answered)
@@ -260,63 +246,60 @@ class FastPath:
 
     def answer_one(self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str]) -> bool:
         """Answer a plain GET, if there is an answer at hand; return whether there was."""
-        started = time.perf_counter()
-        hot = self._find(connection, target, headers)
-        if hot is None:
+        started, now = time.perf_counter(), self._clock()
+        ready = self._find(connection, target, headers, now)
+        if ready is None:
             return False
-        added = self._admit(connection, headers, hot)
-        if added is None:
-            return False
-        request_id = self._request_id()
-        octets = b"".join((hot.before, request_id, added, hot.after))
+        ids = self._ids
+        request_id = said_id = ids.pop() if ids else self._request_id()
+        if self._admits is not None or ready.kind.has_etag:
+            added = self._admit(connection, headers, ready)
+            if added is None:
+                return False
+            said_id = request_id + added
+        octets = ready.octets_at(now, self._second, said_id)
         connection.transport.write(octets)  # type: ignore[union-attr]  # data have just come in on it
         elapsed_s = time.perf_counter() - started
-        self._count(connection, hot.tally, elapsed_s)
-        if hot.entry is not None:
-            self._note(connection, "GET", target, headers, hot.entry, request_id, elapsed_s)
+        self._count(connection, ready.kind.tally, elapsed_s)
+        if ready.entry is not None:
+            self._note(connection, "GET", target, headers, ready.entry, request_id, elapsed_s)
         return True
 
-    def _admit(self, connection: RequestHandler, headers: CIMultiDictProxy[str], hot: _Hot) -> bytes | None:
+    def _admit(
+        self, connection: RequestHandler, headers: CIMultiDictProxy[str], ready: ReadyAnswer
+    ) -> bytes | None:
         """Return what is added to the head of an answer, or ``None`` if the ordinary way has to decide."""
-        if hot.has_etag and hdrs.IF_NONE_MATCH in headers:
+        if ready.kind.has_etag and hdrs.IF_NONE_MATCH in headers:
             return None
         return b"" if self._admits is None else self._admits(_remote(connection), headers)
 
-    def _find(self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str]) -> _Hot | None:
+    def _find(
+        self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str], now: float
+    ) -> ReadyAnswer | None:
         if self._draining.is_on or connection._paused:
             return None
         if not self._is_one_host:
             origin = read_origin(_remote(connection), _scheme(connection), headers, self._trusted_proxies)
             target = self._scoped(origin.host, target)
-        now = self._clock()
-        hot = self._hot.get(target)
-        if hot is not None and hot.since <= now < hot.until:
-            return hot
-        if target in self._varying:
-            target = _name(target, headers)
-            hot = self._hot.get(target)
-            if hot is not None and hot.since <= now < hot.until:
-                return hot
-        answer = self._answers.get(target)
-        return None if answer is None else self._unfold(answer, now)
+        second = self._second
+        if not second.begins_at <= now < second.ends_at:
+            self._turn(now)
+        ready = self._answers.get(target)
+        if ready is None and target in self._varying:
+            ready = self._answers.get(_name(target, headers))
+        if ready is None:
+            return None
+        if now < ready.refresh_at:
+            return ready
+        if now >= ready.expires_at:
+            self._forget(ready)
+        return None  # until the ordinary way has been gone, and has kept its answer for another while
 
-    def _unfold(self, answer: ReadyAnswer, now: float) -> _Hot | None:
-        if now < self._latest - MAX_CLOCK_SKEW_S:
+    def _turn(self, now: float) -> None:
+        """Begin another second."""
+        if now < self._second.begins_at - MAX_CLOCK_SKEW_S:
             self._cache.undo_made()  # the clock was set back: what is kept counted on another time
-            self._latest = now
-            return None
-        self._latest = max(now, self._latest)
-        if now >= answer.expires_at:
-            self._forget(answer)
-            return None
-        if now >= answer.refresh_at:
-            return None  # until the ordinary way has been gone, and has kept its answer for another while
-        for key in answer.keys:
-            self._cache.memory.touch(key)
-        if len(self._hot) >= MAX_HOT:
-            self._hot.clear()
-        hot = self._hot[answer.name] = _Hot(answer, now)
-        return hot
+        self._second = Second(now)
 
     def _request_id(self) -> bytes:
         """Return what ``secrets.token_hex(8)`` would, out of a supply that is fetched at once."""

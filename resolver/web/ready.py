@@ -1,4 +1,4 @@
-"""A finished response, folded up small, and unfolded for any second of its life.
+"""A finished response, folded up small, and said again at any moment of its life.
 
 Most of what a response says is said by all of its kind; only a few words differ, such as the address it leads
 to. Those are kept for each, the rest once for all. What changes with time is filled in when it is sent.
@@ -7,19 +7,22 @@ to. Those are kept for each, the rest once for all. What changes with time is fi
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from email.utils import formatdate
 
 from aiohttp import web
+from msgspec import Struct
 
+from resolver.cache.memory import MAX_FREQUENCY
 from resolver.web.access_log import AccessEntry
 from resolver.web.render import Caching
+from resolver.web.seconds import Said, Second
 
-__all__ = ["ReadyAnswer", "Tally", "Unfolded"]
+__all__ = ["Kind", "ReadyAnswer", "Tally", "fold"]
 
-FIXED_OCTETS = 340
+FIXED_OCTETS = 270
 """What an answer weighs beside its own words: the object, its places in tables, the name it is found by."""
 
 MIN_WORD = 8
@@ -27,30 +30,22 @@ MIN_WORD = 8
 
 MAX_BODY_OCTETS = 64 * 1024
 
-MAX_SHAPES = 4096
-"""Texts that many answers share; they differ in status, headers and lengths."""
+MAX_KINDS = 4096
+"""They differ in status, headers and lengths."""
 
-# What is filled in later. Neither text may hold such octets itself.
-_MAX_AGE, _EXPIRES, _REQUEST_ID, _DATE = b"\x01", b"\x02", b"\x03", b"\x04"
-_WORDS = (b"\x05", b"\x06", b"\x07", b"\x08")
-_BETWEEN = b"\0"
-_PLACES = re.compile(rb"[\x00-\x08]")
+MAX_SAID = 1024
+"""Answers that are remembered whole until a second is over."""
+
+# What stands in a text for what is filled in later: its number among the fillings. No text may hold such octets itself.
+_LIFETIME, _DATE, _REQUEST_ID = b"\0", b"\x01", b"\x02"
+_WORDS = (b"\x03", b"\x04", b"\x05", b"\x06", b"\x07")
+_BETWEEN = b"\x08"
+_PLACES = re.compile(rb"[\x00-\x07]")
+_RESERVED = re.compile(rb"[\x00-\x08]")
 _LINE_BREAKS = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True)
-class Unfolded:
-    """What is sent, but for the request id in the middle."""
-
-    before: bytes
-    after: bytes
-    body_at: int
-    """Where in ``after`` the body begins."""
-    until: float
-    """Seconds since 1970 from which something in it is not right any more."""
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Tally:
     """Answers of one kind that were sent and are not counted yet."""
 
@@ -62,110 +57,122 @@ class Tally:
     seconds: float = 0.0
 
 
-class ReadyAnswer:
+class Kind:
+    """What many answers have in common."""
+
+    __slots__ = ("_order", "_parts", "body_octets", "has_etag", "max_age_s", "tally")
+
+    def __init__(self, text: bytes, body_octets: int, max_age_s: float, tally: Tally) -> None:
+        """Prepare.
+
+        Args:
+            text: of a whole response, with places for what differs.
+            body_octets: how much of it is the body.
+            max_age_s: how long it may be kept at most.
+            tally: where the use of such answers is counted.
+        """
+        self._parts = [part for literal in _PLACES.split(text) for part in (literal, b"")][:-1]
+        self._order = operator.itemgetter(*(place[0] for place in _PLACES.findall(text)))
+        self.body_octets = body_octets
+        self.has_etag = b"\r\nETag: " in text.partition(b"\r\n\r\n")[0]
+        self.max_age_s = max_age_s
+        self.tally = tally
+
+    def fill(self, lifetime: bytes, date: bytes, request_id: bytes, words: bytes) -> bytes:
+        """Return the text with all that differs."""
+        fillings = [lifetime, date, request_id]
+        fillings += words.split(_BETWEEN)
+        parts = self._parts.copy()
+        parts[1::2] = self._order(fillings)
+        return b"".join(parts)
+
+
+class ReadyAnswer(Struct, eq=False, gc=False):
     """One response to one request target, for as long as what it was made of holds.
 
-    There may be as many of them as records in memory, so each octet counts.
+    There may be as many of them as records in memory, so each octet counts. None refers to anything that refers
+    to it, which spares the garbage collector the search.
     """
-
-    __slots__ = (
-        *(
-            "_body",
-            "_head",
-            "_keys",
-            "_max_age_s",
-            "_own_octets",
-            "_words",
-            "entry",
-            "expires_at",
-            "has_etag",
-            "name",
-        ),
-        *("refresh_at", "tally"),
-    )
 
     name: str
     """Under which it is found."""
+    kind: Kind
+    words: bytes
+    """What it says and others of its kind do not, one after the other."""
+    expires_at: float
+    """Seconds since 1970 until which it holds."""
     refresh_at: float
-    """Seconds since 1970 from which the ordinary way has to be gone once in a while."""
-    tally: Tally
-    """Where its use is counted."""
-    entry: AccessEntry | None
+    """Seconds since 1970 from which the ordinary way has to be gone once in a while; never after ``expires_at``."""
+    its_keys: str | tuple[str, ...]
+    """As ``keys``, or the only one."""
+    entry: AccessEntry | None = None
     """How its use is written down, if it is."""
-
-    def __init__(self, response: web.Response, caching: Caching, words: Sequence[str]) -> None:
-        """Fold ``response`` up.
-
-        Args:
-            response: whole, but for the headers that are added on sending.
-            caching: what it says about how long it may be kept; the same for everybody.
-            words: what it holds and others of its kind do not; the first are looked for first.
-
-        Raises:
-            ValueError: it cannot be folded.
-        """
-        self.entry = None
-        body = response.body
-        if caching.expires_at is None or not isinstance(body, bytes) or not 0 < len(body) <= MAX_BODY_OCTETS:
-            raise ValueError("not to be kept, or without a body of a common size")
-        if _PLACES.search(body):
-            raise ValueError("octets that stand for something else here")
-        etag = response.headers.get("ETag", "")
-        self.has_etag = bool(etag)
-        self.expires_at = caching.expires_at
-        self._max_age_s = caching.max_age_s
-        own = [word.encode() for word in dict.fromkeys((*words, etag)) if len(word) >= MIN_WORD]
-        own = own[: len(_WORDS)]
-        self._words = _BETWEEN.join(own)
-        self._head = _shape(_without(own, _head(response, len(body))))
-        # Of redirects, all but the words is the same; of records, hardly anything is.
-        make = _shape if "Location" in response.headers else _Shape
-        self._body = make(_without(own, body))
+    hits: int = 0
+    """How often it was used, as far as the cache wants to know and does not know yet."""
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Of the cache entries it was made of."""
-        return (self._keys,) if isinstance(self._keys, str) else self._keys
-
-    @keys.setter
-    def keys(self, keys: tuple[str, ...]) -> None:
-        self._keys: str | tuple[str, ...] = keys[0] if len(keys) == 1 else keys
+        return (self.its_keys,) if isinstance(self.its_keys, str) else self.its_keys
 
     @property
     def octets(self) -> int:
         """What it weighs, beside what it shares with others."""
-        return FIXED_OCTETS + len(self.name) + len(self._words) + self._body.own_octets
+        return FIXED_OCTETS + len(self.name) + len(self.words)
 
-    def unfold(self, now: float) -> Unfolded:
-        """Return the response as it is ``now``, in seconds since 1970."""
-        left_s = self.expires_at - now
-        left = max(0, int(min(left_s, self._max_age_s)))
-        second = int(now)
-        fillings = (
-            *(b"", b"%d" % left, _http_date(second + left), _REQUEST_ID, _http_date(second)),
-            *self._words.split(_BETWEEN),
-        )
-        before, _, rest = self._head.fill(fillings).partition(_REQUEST_ID)
-        # Max-age changes with the last second that is whole, Date with the one on the clock.
-        changes_at = self.expires_at - (left if left_s < self._max_age_s else self._max_age_s)
-        return Unfolded(before, rest + self._body.fill(fillings), len(rest), min(second + 1, changes_at))
+    def octets_at(self, now: float, second: Second, request_id: bytes) -> bytes:
+        """Return the response as it is ``now``, before it expires.
+
+        Args:
+            now: seconds since 1970.
+            second: the one that ``now`` lies in.
+            request_id: of the request, with further lines to add to the head.
+        """
+        said = second.said.get(self)
+        if said is None or now >= said.until:
+            kind, left_s = self.kind, self.expires_at - now
+            left = int(left_s if left_s < kind.max_age_s else kind.max_age_s)
+            lifetime = second.lifetime(left)
+            if self.hits < MAX_FREQUENCY:
+                self.hits += 1
+            if len(second.said) >= MAX_SAID:
+                return kind.fill(lifetime, second.date, request_id, self.words)
+            whole = kind.fill(lifetime, second.date, _REQUEST_ID, self.words)
+            before, _, after = whole.partition(_REQUEST_ID)
+            # Max-age changes with the last second that is whole, Date with the one on the clock.
+            until = self.expires_at - (left if left_s < kind.max_age_s else kind.max_age_s)
+            said = second.said[self] = Said(before, after, until)
+        return b"".join((said.before, request_id, said.after))
 
 
-class _Shape:
-    """A text with places for what differs."""
+def fold(response: web.Response, caching: Caching, words: Sequence[str], tally: Tally) -> tuple[Kind, bytes]:
+    """Return of which kind ``response`` is, and which words it says that others of its kind do not.
 
-    __slots__ = ("_order", "_text", "own_octets")
+    Args:
+        response: whole, but for the headers that are added on sending.
+        caching: what it says about how long it may be kept; the same for everybody.
+        words: what it holds and others do not; the first are looked for first.
+        tally: where its use is counted.
 
-    def __init__(self, text: bytes, *, is_shared: bool = False) -> None:
-        literals = _PLACES.split(text)
-        self._text = b"%b".join(literal.replace(b"%", b"%%") for literal in literals)
-        self._order = tuple(place[0] for place in _PLACES.findall(text))
-        self.own_octets = 0 if is_shared else len(text)
-        """What it weighs for the one answer that has it; nothing if many do."""
-
-    def fill(self, fillings: Sequence[bytes]) -> bytes:
-        """Return the text with a filling in each place, by the octet that stands there."""
-        return self._text % tuple([fillings[place] for place in self._order])
+    Raises:
+        ValueError: it cannot be folded.
+    """
+    body = response.body
+    if caching.expires_at is None or not isinstance(body, bytes) or not 0 < len(body) <= MAX_BODY_OCTETS:
+        raise ValueError("not to be kept, or without a body of a common size")
+    etag = response.headers.get("ETag", "")
+    own = [word.encode() for word in dict.fromkeys((*words, etag)) if len(word) >= MIN_WORD]
+    if _RESERVED.search(b"".join((body, *own))):
+        raise ValueError("octets that stand for something else here")
+    own = own[: len(_WORDS) - 1]
+    head = _without(own, _head(response, len(body)))
+    # Of redirects, all but the words is the same; of records, hardly anything is.
+    if "Location" in response.headers:
+        text = head + _without(own, body)
+    else:
+        text = head + _WORDS[len(own)]
+        own.append(body)
+    return _kind(text, len(body), caching.max_age_s, tally), _BETWEEN.join(own)
 
 
 def _head(response: web.Response, body_octets: int) -> bytes:
@@ -173,8 +180,8 @@ def _head(response: web.Response, body_octets: int) -> bytes:
     headers = dict(response.headers)
     if len(headers) != len(response.headers) or _LINE_BREAKS.search("".join(headers.values())):
         raise ValueError("repeated or malformed headers")
-    headers["Cache-Control"] = f"public, max-age={_MAX_AGE.decode()}"
-    headers["Expires"] = _EXPIRES.decode()
+    headers["Cache-Control"] = f"public, max-age={_LIFETIME.decode()}"
+    del headers["Expires"]  # the line after it, and filled in with it
     headers["X-Request-ID"] = _REQUEST_ID.decode()
     headers["Content-Length"] = str(body_octets)
     headers["Date"] = _DATE.decode()
@@ -188,12 +195,4 @@ def _without(words: Sequence[bytes], text: bytes) -> bytes:
     return text
 
 
-@functools.lru_cache(MAX_SHAPES)
-def _shape(text: bytes) -> _Shape:
-    """Return the shape of ``text``, the same object for all that are equal."""
-    return _Shape(text, is_shared=True)
-
-
-@functools.lru_cache(MAX_SHAPES)
-def _http_date(second: int) -> bytes:
-    return formatdate(second, usegmt=True).encode()
+_kind = functools.lru_cache(MAX_KINDS)(Kind)

@@ -46,6 +46,12 @@ def refused(proxy: RunningProxy, reason: str) -> float:
     return sample_of(text, "resolver_refused_total", reason=reason)
 
 
+def answered(proxy: RunningProxy, endpoint: str) -> float:
+    """Return how many requests of a kind were answered."""
+    text = fetch(f"{proxy.admin_url}/metrics")[2].decode()
+    return sample_of(text, "resolver_requests_total", endpoint=endpoint, outcome="ok")
+
+
 @contextlib.asynccontextmanager
 async def connected(
     proxy: RunningProxy, **options: int
@@ -182,6 +188,22 @@ async def test_visitor_who_does_not_read(proxy: RunningProxy) -> None:
     await asyncio.to_thread(
         wait_until, lambda: refused(proxy, "slow") > before, "the connection is counted as slow"
     )
+
+
+async def test_who_does_not_read_costs_little(proxy: RunningProxy) -> None:
+    """Of all that somebody asks for who reads nothing, little is answered: no megabytes wait in the kernel."""
+    content = await asyncio.to_thread(fetch, f"{proxy.url}/static/style.css")
+    request = b"GET /static/style.css HTTP/1.1\r\nHost: x\r\n\r\n"
+    before, loop = await asyncio.to_thread(answered, proxy, "static"), asyncio.get_running_loop()
+    with socket.socket() as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, (proxy.host, proxy.port))
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_S + 2 * GRACE_S):
+                while True:
+                    await loop.sock_sendall(client, request * 100)
+    sent = (await asyncio.to_thread(answered, proxy, "static") - before) * len(content[2])
+    assert 0 < sent < 2**20
 
 
 async def test_visitor_who_reads_slowly(proxy: RunningProxy) -> None:

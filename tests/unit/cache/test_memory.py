@@ -278,8 +278,10 @@ def test_frequency_counts_hits() -> None:
 class Thing:
     """Something made of an entry."""
 
-    def __init__(self, octets: int = 100) -> None:
+    def __init__(self, octets: int = 100, *keys: str) -> None:
         self.octets = octets
+        self.keys = keys
+        self.hits = 0
 
 
 def watched(cache: MemoryCache[int]) -> list[Made]:
@@ -374,12 +376,38 @@ def test_a_new_value_keeps_the_place_of_the_old() -> None:
 
 
 def test_looking_is_not_asking() -> None:
-    """Whoever only looks does not make an entry wanted; whoever uses what was made of it does."""
+    """Whoever only looks does not make an entry wanted."""
     cache: MemoryCache[int] = MemoryCache(10, PLENTY)
     cache.put("key", 1, 10)
     assert cache.look("key") == 1
     assert cache.look("other") is None
     assert cache.frequency("key") == 0
-    cache.touch("key")
-    cache.touch("other")
-    assert cache.frequency("key") == 1
+
+
+def test_use_of_what_was_made_counts_for_all_its_entries() -> None:
+    """An answer that was used makes the records wanted that it was made of, once for each use."""
+    cache: MemoryCache[int] = MemoryCache(10, PLENTY)
+    thing = Thing(100, "alias", "record", "gone")
+    for key in ("alias", "record"):
+        cache.put(key, 1, 10)
+        cache.attach(key, thing)
+    thing.hits = 2
+    assert cache.frequency("alias") == 2
+    assert cache.frequency("record") == 2
+    assert thing.hits == 0
+    thing.hits = MAX_FREQUENCY
+    assert cache.frequency("record") == MAX_FREQUENCY
+
+
+def test_what_was_used_outlives_a_flood() -> None:
+    """A record whose answer is asked for stays, though nobody reads the record itself, and fetched anew as well."""
+    cache: MemoryCache[int] = MemoryCache(100, PLENTY)
+    cache.put("hot", 1, 10)
+    for flood in range(5):
+        thing = Thing(100, "hot")
+        assert cache.attach("hot", thing)
+        thing.hits = 1
+        if flood == 3:
+            cache.put("hot", 2, 10)
+        fill(cache, f"flood-{flood}", 120)
+        assert cache.look("hot") is not None
