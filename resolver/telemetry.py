@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from resolver.observe import Observer
+from resolver.rounds import Rounds
 from resolver.tracing import Tracing
 
 __all__ = ["Metrics"]
@@ -32,6 +33,8 @@ class Metrics(Observer):
         self.registry = registry
         self._tracing = tracing
         self._series: dict[tuple[object, ...], Any] = {}
+        self._rounds = Rounds()
+        self._records: int | None = None
         self.requests = Counter(
             "resolver_requests",
             "Requests answered. endpoint: redirect, values, api, explain, batch, form, static. "
@@ -147,10 +150,29 @@ class Metrics(Observer):
         times._sum.inc(seconds)
         times._buckets[bucket].inc(count)
 
+    def answered_one(self, endpoint: str, outcome: str, elapsed_s: float) -> None:
+        """Count a request that was answered in any other way.
+
+        Args:
+            endpoint: as in ``requests``.
+            outcome: as in ``requests``.
+            elapsed_s: from its head to its answer, in seconds.
+        """
+        self._rounds.add(self._of(self.requests, endpoint, outcome))
+        self._rounds.observe(self._of(self.request_seconds, endpoint), elapsed_s)
+
+    def began(self) -> None:
+        """Count a request that is being answered; it has to have ``ended``."""
+        self._rounds.add(self.in_flight)
+
+    def ended(self) -> None:
+        """Count it no more."""
+        self._rounds.add(self.in_flight, -1)
+
     def exchange(self, transport: str, outcome: str, elapsed_s: float) -> None:
         """Count a question to a server and its time."""
-        self._of(self._exchanges, transport, outcome).inc()
-        self._of(self._exchange_seconds, transport).observe(elapsed_s)
+        self._rounds.add(self._of(self._exchanges, transport, outcome))
+        self._rounds.observe(self._of(self._exchange_seconds, transport), elapsed_s)
 
     def question(self, server: str, handle: str, transport: str, outcome: str, elapsed_s: float) -> None:
         """Put a question to a server into the trace of what caused it."""
@@ -159,11 +181,13 @@ class Metrics(Observer):
 
     def cache_lookup(self, layer: str, result: str) -> None:
         """Count a look into a tier."""
-        self._of(self._cache_lookups, layer, result).inc()
+        self._rounds.add(self._of(self._cache_lookups, layer, result))
 
     def cache_records(self, count: int) -> None:
         """Show how many entries memory holds."""
-        self._memory_records.set(count)
+        if count != self._records:
+            self._records = count
+            self._memory_records.set(count)
 
     def redis_up(self, up: bool) -> None:
         """Show whether Redis works."""

@@ -21,7 +21,7 @@ MAX_WAITERS = 1000
 
 @dataclass(slots=True, eq=False)
 class _Flight(Generic[Result]):
-    task: asyncio.Task[Result]
+    task: asyncio.Future[Result]
     begun_at: float
     """On the clock of the event loop."""
     waiters: int = 0
@@ -78,10 +78,28 @@ class SingleFlight(Generic[Result]):
         finally:
             flight.waiters -= 1
 
-    def start(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Task[Result]:
+    def start(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> asyncio.Future[Result]:
         """Begin ``work`` unless it runs already, and return its task without waiting."""
         flight = self._running.get(key)
         return (self._start(key, work) if flight is None else flight).task
+
+    def announce(self, key: str) -> None:
+        """Let everybody who wants ``key``, which nobody works on, wait for what ``land`` will bring."""
+        loop = asyncio.get_running_loop()
+        self._running[key] = _Flight(loop.create_future(), loop.time())
+
+    def land(self, key: str, result: Result) -> None:
+        """Bring what was announced."""
+        self._running.pop(key).task.set_result(result)
+
+    def divert(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> None:
+        """Begin ``work`` in the place of what was announced and does not come, if anybody waits for it."""
+        announced = self._running.pop(key)
+        if not announced.waiters:
+            return
+        flight = self._start(key, work)
+        flight.waiters += announced.waiters
+        flight.task.add_done_callback(lambda task: _pass_on(task, announced.task))
 
     def _start(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> _Flight[Result]:
         task = self._background.start(work(), name=f"lookup:{key!r}")
@@ -89,3 +107,18 @@ class SingleFlight(Generic[Result]):
         self._running[key] = flight
         flight.task.add_done_callback(lambda _: self._running.pop(key))
         return flight
+
+
+def _pass_on(task: asyncio.Future[Result], to: asyncio.Future[Result]) -> None:
+    """Let ``to`` end as ``task`` has ended."""
+    if to.done():
+        return
+    if task.cancelled():
+        to.cancel()
+        return
+    error = task.exception()
+    if error is None:
+        to.set_result(task.result())
+    else:
+        to.set_exception(error)
+        to.exception()  # seen, even if all who waited have left

@@ -10,15 +10,19 @@ from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from msgspec import Struct
 
 from resolver.cache.entry import Absence, Entry, decode_entry, encode_entry
 from resolver.cache.memory import MemoryCache
-from resolver.cache.redis import RedisTier
 from resolver.errors import CacheError
 from resolver.model.handle import PREFIX_SPACE, fold_ascii
 from resolver.observe import Observer
 from resolver.tasks import Background
+
+if TYPE_CHECKING:
+    from resolver.cache.redis import RedisTier
 
 __all__ = ["Cached", "Freshness", "TieredCache", "Watch", "freshness"]
 
@@ -68,8 +72,7 @@ _WATCH: ContextVar[Watch | None] = ContextVar("_WATCH", default=None)
 """Tasks that are begun meanwhile inherit it: what they ask for belongs to the same answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
+class Cached(Struct, frozen=True):
     """An entry, and what it is still good for."""
 
     entry: Entry
@@ -207,6 +210,16 @@ class TieredCache:
     def peek(self, key: str) -> Cached | None:
         """Return what memory alone holds of ``key``, without counting that anybody asked."""
         return self._judge(key, self.memory.look(key))
+
+    def at_hand(self, key: str) -> Cached | None:
+        """Return what memory alone holds of ``key`` if it is fresh; nothing is counted if it is not."""
+        held = self.memory.look(key)
+        cached = self._judge(key, held)
+        if cached is None or cached.freshness != "fresh":
+            return None
+        self.memory.get(key)  # counts that it was wanted
+        self._observer.cache_lookup("memory", "hit")
+        return cached
 
     def put(self, key: str, entry: Entry, begun_at: float) -> None:
         """Keep ``entry``, asked for at ``begun_at``, in memory now and in Redis soon.

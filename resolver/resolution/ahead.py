@@ -36,5 +36,7 @@ def prefetch_at(key: str, entry: CachedRecord) -> float | None:
 
 def is_almost_over(key: str, entry: CachedRecord, now: float) -> bool:
     """Whether ``prefetch_at`` has come."""
+    if now < entry.expires_at - PREFETCH_SHARE * entry.lifetime_s:
+        return False  # for no record
     moment = prefetch_at(key, entry)
     return moment is not None and now > moment

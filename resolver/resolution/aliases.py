@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from resolver.errors import AliasError
 from resolver.model.handle import Handle
@@ -16,8 +17,7 @@ MAX_ALIASES = 20
 """Hops from one alias to the next; what the deployed proxy allows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Followed:
+class Followed(Struct, frozen=True):
     """The record at the end of a chain of aliases."""
 
     handle: Handle

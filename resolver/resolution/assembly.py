@@ -6,10 +6,10 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from resolver.cache.lease import Leases
 from resolver.cache.memory import MemoryCache
-from resolver.cache.redis import RedisTier
 from resolver.cache.tiers import TieredCache
 from resolver.config import Settings
 from resolver.errors import InvalidHandleError, SettingsError
@@ -20,11 +20,15 @@ from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
 from resolver.resolution.local_info import load_gateway, load_local_info
 from resolver.resolution.registry_keeper import RegistryKeeper
+from resolver.resolution.remembering import Lifetimes
 from resolver.resolution.saved_registry import SavedRegistry, load_saved_registry
-from resolver.resolution.service import Lifetimes, Resolver
+from resolver.resolution.service import Resolver
 from resolver.tasks import Background
 from resolver.transport.address_policy import AddressPolicy
 from resolver.transport.network import Network
+
+if TYPE_CHECKING:
+    from resolver.cache.redis import RedisTier
 
 __all__ = ["Assembly", "assemble"]
 
@@ -78,7 +82,7 @@ def assemble(
     services = load_local_info(settings.local_info) if settings.local_info else {}
     gateway = load_gateway(settings.gateway) if settings.gateway else ()
     background = Background()
-    redis = RedisTier(settings.redis, observer=observer) if settings.redis else None
+    redis = _open_redis(settings.redis, observer) if settings.redis else None
     cache = TieredCache(
         MemoryCache(settings.cache_size, settings.cache_bytes),
         redis,
@@ -123,6 +127,13 @@ def assemble(
             clock=clock,
         )
     return Assembly(resolver, cache, background, redis, network, keeper)
+
+
+def _open_redis(url: str, observer: Observer) -> RedisTier:
+    # The client with all that it needs is a tenth of a second and 10 MiB, which nobody pays who runs without Redis.
+    from resolver.cache.redis import RedisTier
+
+    return RedisTier(url, observer=observer)
 
 
 def _load_registry(settings: Settings) -> Registry:

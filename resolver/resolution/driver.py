@@ -9,9 +9,10 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from types import MappingProxyType
 
 from resolver.errors import (
     CrowdedError,
@@ -28,12 +29,11 @@ from resolver.protocol.codes import OpCode, OpFlag
 from resolver.protocol.envelope import ENVELOPE_SIZE, HIGHEST_VERSION, Envelope
 from resolver.protocol.keys import decode_public_key
 from resolver.protocol.matching import check_answer
-from resolver.protocol.message import Header, Message, decode_message, encode_message
-from resolver.protocol.signing import verify_message
+from resolver.protocol.message import LAST_MOMENT, Header, Message, decode_message, encode_message
 from resolver.resolution.directory import Directory
 from resolver.resolution.health import HealthTable
 from resolver.resolution.lookup import RECURSION_LIMIT
-from resolver.resolution.selection import names_needed, plan_candidates
+from resolver.resolution.selection import favourite, names_needed, plan_candidates
 from resolver.resolution.steps import (
     Ask,
     Candidate,
@@ -67,6 +67,11 @@ MAX_NAMES = 4
 
 # What went wrong says nothing about whether the server can be reached and answers.
 _NOBODYS_FAULT = (CrowdedError, UdpUnsuitableError, SignatureError)
+
+LONGEST_SHOT_S = 0.2
+"""A server that may take longer is not asked by a single datagram: it is too late to learn then that it was lost."""
+
+_NO_NAMES: Mapping[str, tuple[IPAddress, ...]] = MappingProxyType({})
 
 _DEFAULT_FLAGS = OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY
 
@@ -220,6 +225,19 @@ class Driver:
         if hosts:
             found = await asyncio.gather(*(self._names.addresses_of(host) for host in hosts))
             names = dict(zip(hosts, found, strict=True))
+        return self.order(plan, names)
+
+    def first(self, plan: Plan) -> tuple[Candidate, ...]:
+        """Return the ways to the servers of a plan, best first; perhaps only the best, if that is easily told."""
+        way = None
+        if not plan.primaries_only:
+            way = favourite(plan.sites, plan.handle, transports=self._transports, health=self.health)
+        return self.order(plan) if way is None else (way,)
+
+    def order(
+        self, plan: Plan, names: Mapping[str, tuple[IPAddress, ...]] = _NO_NAMES
+    ) -> tuple[Candidate, ...]:
+        """Return the ways to the servers of a plan, best first; those that only a name leads to by ``names``."""
         return plan_candidates(
             plan.sites,
             plan.handle,
@@ -277,13 +295,53 @@ class Driver:
             if time.monotonic() - started > candidate.patience_s and not candidate.is_probe:
                 self.health.failed(candidate, time.monotonic())
             raise
-        now = time.monotonic()
-        elapsed_s = now - started
-        self.health.answered(candidate, elapsed_s, authoritative_at=now if question.authoritative else None)
-        if _is_newer(message.header.site_serial, candidate.site.serial_number):
-            self.on_outdated(candidate.site, question)
+        self._note_answer(candidate, question, message, started)
         _note(budget, candidate, question, began_s, message.code.name, received=_size(message))
         return Heard(candidate, message)
+
+    def shoot(
+        self, candidate: Candidate, question: Question, on_heard: Callable[[Heard | None], None]
+    ) -> bool:
+        """Ask one server that is near and well, by one datagram, and tell what it says.
+
+        Args:
+            candidate: whom to ask.
+            question: not a certified one.
+            on_heard: told of its answer, or of ``None`` if anything else comes, or nothing within its patience.
+
+        Returns:
+            Whether it was asked; if not, nobody will be told.
+        """
+        if (
+            candidate.transport is not Transport.UDP
+            or candidate.is_probe
+            or candidate.patience_s > LONGEST_SHOT_S
+            or not self.health.is_well(candidate)
+        ):
+            return False
+        started, now = time.monotonic(), self._clock()
+        request = self._request(candidate, question, now)
+        octets = encode_message(request)
+
+        def take(answer: bytes | None) -> None:
+            message = None if answer is None else _read_answer(request, octets, answer, now)
+            if message is None:
+                on_heard(None)
+                return
+            self._note_answer(candidate, question, message, started)
+            on_heard(Heard(candidate, message))
+
+        text = question.handle.text
+        return self._network.shoot(candidate.endpoint, octets, text, candidate.patience_s, take)
+
+    def _note_answer(
+        self, candidate: Candidate, question: Question, message: Message, started: float
+    ) -> None:
+        now = time.monotonic()
+        authoritative_at = now if question.authoritative else None
+        self.health.answered(candidate, now - started, authoritative_at=authoritative_at)
+        if _is_newer(message.header.site_serial, candidate.site.serial_number):
+            self.on_outdated(candidate.site, question)
 
     async def _ask(self, candidate: Candidate, question: Question) -> Message:
         now = self._clock()
@@ -304,7 +362,7 @@ class Driver:
             version=min(site.protocol_version, HIGHEST_VERSION)
             if site.protocol_version[0] < 5
             else HIGHEST_VERSION,
-            request_id=1 + secrets.randbelow(0x7FFF_FFFF),
+            request_id=1 + int.from_bytes(secrets.token_bytes(4), "big") % 0x7FFF_FFFF,
             message_length=0,
         )
         header = Header(
@@ -312,7 +370,7 @@ class Driver:
             op_flags=_flags_for(question.public_only, question.authoritative, question.certified),
             site_serial=site.serial_number,
             recursion_count=min(question.recursion_count, 255),
-            expiration=int(now) + REQUEST_LIFETIME_S,
+            expiration=min(int(now) + REQUEST_LIFETIME_S, LAST_MOMENT),
         )
         return Message(envelope, header, ResolutionRequest(question.handle.text))
 
@@ -335,11 +393,23 @@ def _check_signature(octets: bytes, message: Message, candidate: Candidate) -> N
     Raises:
         SignatureError: it has not.
     """
+    from resolver.protocol.signing import verify_message
+
     try:
         key = decode_public_key(candidate.server.public_key)
     except MessageFormatError as error:
         raise SignatureError("the site record has no key to check the signature with") from error
     verify_message(octets, message, key)
+
+
+def _read_answer(request: Message, octets: bytes, answer: bytes, now: float) -> Message | None:
+    """Read an answer to ``request``; ``None`` if it is none."""
+    try:
+        message = decode_message(answer)
+        check_answer(request, octets, message, now)
+    except MessageFormatError:
+        return None
+    return message
 
 
 def _is_newer(serial: int, known: int) -> bool:

@@ -68,6 +68,11 @@ class HealthTable:
         """Return what is known of a way; of one never tried, that nothing is known."""
         return self._ways.get(candidate.endpoint.way) or _STRANGER
 
+    def is_well(self, candidate: Candidate) -> bool:
+        """Whether a way has answered the last time it was tried."""
+        known = self.of(candidate)
+        return known.rtt_s is not None and not known.failures
+
     def reaches(self, candidate: Candidate) -> bool:
         """Whether addresses of this family seem to be reachable from here."""
         address = candidate.endpoint.address

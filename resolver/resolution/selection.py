@@ -20,17 +20,19 @@ from __future__ import annotations
 import ipaddress
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 
+from msgspec.structs import replace
+
 from resolver.model.handle import Handle
 from resolver.model.site import IPAddress, Server, Site, Transport, responsible_server
-from resolver.resolution.health import HealthTable
+from resolver.resolution.health import Health, HealthTable
 from resolver.resolution.steps import Candidate
 from resolver.transport.endpoint import Endpoint
 
-__all__ = ["names_needed", "plan_candidates"]
+__all__ = ["favourite", "names_needed", "plan_candidates"]
 
 MAX_CANDIDATES = 24
 """Ways tried for one question at most: a service that lists hundreds of servers must not keep us busy."""
@@ -101,6 +103,31 @@ def plan_candidates(
     if chance() > 1 - PROBE_SHARE:
         planned = _with_probe(planned, ready, order.recovering)
     return tuple(planned[:MAX_CANDIDATES])
+
+
+def favourite(
+    sites: Sequence[Site], handle: Handle, *, transports: Sequence[Transport], health: HealthTable
+) -> Candidate | None:
+    """Return the way that ``plan_candidates`` puts first without a doubt, which takes a look at nothing else.
+
+    That is the only address of the only site by the transport that is preferred, if it answered when it was last
+    asked. ``None`` where there is more to think about.
+    """
+    server = responsible_server(sites[0], handle) if len(sites) == 1 else None
+    if server is None or server.ip is None:
+        return None
+    ways = _all_ways_to(sites[0], server, tuple(transports), ())
+    if not ways or (len(ways) > 1 and ways[1].transport is ways[0].transport):
+        return None
+    known = health.of(ways[0])
+    if known.rtt_s is None or known.failures:
+        return None
+    return _with_patience(ways[0], known)
+
+
+def _with_patience(way: Candidate, known: Health) -> Candidate:
+    patience_s = known.patience_s
+    return way if patience_s == way.patience_s else Candidate(way.site, way.server, way.endpoint, patience_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +201,9 @@ def _ways_to(
     ways = []
     for number, way in enumerate(_all_ways_to(site, server, tuple(transports), looked_up)):
         known = health.of(way)
-        if known.patience_s != way.patience_s:
-            way = Candidate(site, server, way.endpoint, known.patience_s)
         rtt_s = math.inf if known.rtt_s is None else known.rtt_s
-        ways.append((known.failures > 0, transports.index(way.transport), rtt_s, number, way))
+        place = transports.index(way.transport)
+        ways.append((known.failures > 0, place, rtt_s, number, _with_patience(way, known)))
     # A transport that failed where another works is no first choice any more, until it answers again; and of
     # two addresses by the same transport the one is that is known to answer, and faster.
     ways.sort()

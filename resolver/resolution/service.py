@@ -16,8 +16,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, assert_never
+
+from msgspec import Struct
 
 from resolver.cache.entry import Absence, CachedRecord, Entry
 from resolver.cache.flight import SingleFlight
@@ -46,13 +48,16 @@ from resolver.resolution.bootstrap import Registry
 from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Budget, Driver
 from resolver.resolution.lookup import locate, look_up
+from resolver.resolution.remembering import Lifetimes, absence_of, record_of
+from resolver.resolution.room import Room, crowd_of, met_a_crowd
 from resolver.resolution.setbacks import Setbacks
 from resolver.resolution.steps import Answer, Conversation, Fetch, Fetched, Outcome, Question
-from resolver.resolution.toll import Kind, charge
+from resolver.resolution.straight import StraightWay
+from resolver.resolution.toll import Kind
 from resolver.resolution.trace import Trace
 from resolver.tasks import Background
 
-__all__ = ["Lifetimes", "Resolved", "Resolver"]
+__all__ = ["Resolved", "Resolver"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +70,6 @@ PROBE_PATIENCE_S = 0.3
 MAX_LOOKUPS = 512
 """Lookups that may be under way for visitors; see the setting ``max-lookups``."""
 
-COMFORTABLE_SHARE = 0.9
-"""Part of them up to which there is room for what nobody waits for."""
-
-COMPUTED_ABSENCE_S = 5.0
-"""How long a handle counts as missing where the service computes records by a template."""
-
 DOUBT_PAUSE_S = 60.0
 
 AUTH = "auth "
@@ -82,22 +81,7 @@ REFETCH_PAUSE_S = 30.0
 MAX_DOUBTED = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetimes:
-    """How long what is believed; all in seconds."""
-
-    record_max: float = 3600.0
-    """At most this long, whatever the TTLs of the values say."""
-    handle_absence: float = 30.0
-    """A handle that does not exist. Short, since somebody may be about to register it."""
-    prefix_absence: float = 300.0
-    """A prefix without a service."""
-    failure: float = 1.0
-    """An upstream that could not be asked; nobody asks again meanwhile."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resolved:
+class Resolved(Struct, frozen=True):
     """The record of a handle, and how much it is worth."""
 
     record: HandleRecord
@@ -156,14 +140,23 @@ class Resolver:
         self._observer = observer or Observer()
         self._flights: SingleFlight[Entry] = SingleFlight(background, self._observer)
         self._leases = leases
-        self._max_lookups = max_lookups
-        self._alone = 0
-        self._under_way: dict[str, int] = {}
-        """Lookups by what their handles have in common."""
         self._setbacks = Setbacks(lifetimes.failure, clock)
+        self.room = Room(max_lookups, self._setbacks, self._flights.__len__)
         self._prefetching: set[str] = set()
         self._doubted: MemoryCache[float] = MemoryCache(MAX_DOUBTED, 4 * 2**20)
         driver.on_outdated = self._doubt
+        self.straight_way = StraightWay(
+            driver,
+            cache,
+            self._flights,
+            self._setbacks,
+            self.room,
+            lifetimes=lifetimes,
+            clock=clock,
+            observer=self._observer,
+            instead=lambda handle: self._fetch_counted(handle, budget=self._budget(handle.cache_key)),
+        )
+        """For visitors who can be answered without a task."""
 
     def adopt(self, registry: Registry) -> None:
         """Begin all lookups with newer data of the registry from now on."""
@@ -171,31 +164,17 @@ class Resolver:
         self._driver.directory = replace(self._driver.directory, registry=registry.sites)
         self._cache.undo_made()  # answers may have inherited from the registry's namespace
 
-    @property
-    def in_flight(self) -> int:
-        """Lookups under way."""
-        return len(self._flights) + self._alone
-
     # --- room --------------------------------------------------------------------------------------------
-
-    @property
-    def is_pressed(self) -> bool:
-        """Whether some lookups cannot be begun at the moment."""
-        return self.in_flight >= self._max_lookups or self._setbacks.is_any_crowded
 
     def would_refuse(self, handle: Handle, on_their_way: int = 0) -> bool:
         """Whether a visitor who asks for ``handle`` behind so many others is turned away; looks into memory only."""
         key = handle.cache_key
         return (
             not self._cache.is_shared  # else another process may know it
-            and (self.in_flight + on_their_way >= self._max_lookups or self._is_crowded(handle, on_their_way))
+            and self.room.has_none_for(crowd_of(handle), on_their_way)
             and key not in self._flights
             and self._cache.peek(key) is None
         )
-
-    def _is_crowded(self, handle: Handle, on_their_way: int = 0) -> bool:
-        crowd = _crowd_of(handle)
-        return self._setbacks.is_crowded(crowd, self._under_way.get(crowd, 0) + on_their_way)
 
     def _make_room(self, flight: str, handle: Handle, kind: Kind = "miss") -> None:
         """Let the visitor pay for a lookup, unless it can share one that is under way.
@@ -204,13 +183,8 @@ class Resolver:
             ClosingError: there is no room for another one.
             TooManyRequestsError: the visitor has nothing left to pay with.
         """
-        if flight in self._flights:
-            return
-        if self.in_flight >= self._max_lookups:
-            raise ClosingError(f"{self.in_flight} lookups are under way")
-        if self._is_crowded(handle):
-            raise ClosingError("the servers of this prefix are asked as much as they may be")
-        charge(kind)
+        if flight not in self._flights:
+            self.room.make(handle, kind)
 
     async def resolve(
         self,
@@ -282,7 +256,7 @@ class Resolver:
             self._setbacks.clear_all()
             return
         for certified in (False, True):
-            self._setbacks.clear(_key(handle, certified=certified), _crowd_of(handle))
+            self._setbacks.clear(_key(handle, certified=certified), crowd_of(handle))
 
     async def locate(self, handle: Handle, *, trace: Trace | None = None) -> tuple[Site, ...]:
         """Return the sites of the service that is responsible for ``handle``, without asking them.
@@ -331,11 +305,11 @@ class Resolver:
         self._make_room("", handle, "auth" if authoritative else "miss")
         question = Question(handle, authoritative, certified, public_only=public_only)
         budget = self._budget(_key(handle, certified=certified), trace)
-        self._alone += 1
+        self.room.alone += 1
         try:
             entry = await self._look_up(question, budget)
         finally:
-            self._alone -= 1
+            self.room.alone -= 1
         return _resolved(handle, entry, certified=certified)
 
     async def _resolve_anew(self, handle: Handle, certified: bool, trace: Trace | None) -> Resolved:
@@ -356,7 +330,7 @@ class Resolver:
         Nobody waits longer than ``STALE_TIMER_S`` after the fetch began. Where one has failed of late, one visitor a
         second tries it for a moment, and nobody else waits at all.
         """
-        key, crowd, reason = handle.cache_key, _crowd_of(handle), "timeout"
+        key, crowd, reason = handle.cache_key, crowd_of(handle), "timeout"
 
         def fetch() -> Coroutine[Any, Any, Entry]:
             return self._fetch_counted(handle, budget=budget)
@@ -364,7 +338,7 @@ class Resolver:
         ailing = next(filter(self._setbacks.is_ailing, (crowd, key)), None)
         try:
             if ailing is not None:
-                if not self.is_pressed and self._setbacks.may_probe(ailing):
+                if not self.room.is_pressed and self._setbacks.may_probe(ailing):
                     async with asyncio.timeout(PROBE_PATIENCE_S - self._flights.age_s(key)):
                         return await self._flights.run(key, fetch)
             else:
@@ -389,7 +363,7 @@ class Resolver:
             and cached.wanted
             and is_almost_over(key, entry, self._clock())
             and len(self._prefetching) < MAX_PREFETCHES
-            and self.in_flight < COMFORTABLE_SHARE * self._max_lookups
+            and self.room.is_comfortable
             and key not in self._prefetching
             and self._setbacks.failure(key) is None
         ):
@@ -399,7 +373,7 @@ class Resolver:
             )
             task.add_done_callback(lambda task: self._prefetched(key, task))
 
-    def _prefetched(self, key: str, task: asyncio.Task[Entry]) -> None:
+    def _prefetched(self, key: str, task: asyncio.Future[Entry]) -> None:
         self._prefetching.discard(key)
         self._observer.prefetched("failed" if task.cancelled() or task.exception() else "ok")
 
@@ -426,23 +400,21 @@ class Resolver:
         self, handle: Handle, *, budget: Budget, certified: bool = False
     ) -> Coroutine[Any, Any, Entry]:
         """Begin what ``_fetch_together`` does, and count it from now on."""
-        crowd = _crowd_of(handle)
-        self._under_way[crowd] = self._under_way.get(crowd, 0) + 1
+        crowd = crowd_of(handle)
+        self.room.enter(crowd)
         return self._count_until_over(
             crowd, lambda: self._fetch_together(handle, budget=budget, certified=certified)
         )
 
     async def _count_until_over(self, crowd: str, work: Callable[[], Coroutine[Any, Any, Entry]]) -> Entry:
+        met: UpstreamError | None = None
         try:
             return await work()
         except UpstreamError as error:
-            if _met_a_crowd(error):
-                self._setbacks.crowd(crowd, self._under_way[crowd] - 1)
+            met = error
             raise
         finally:
-            self._under_way[crowd] -= 1
-            if not self._under_way[crowd]:
-                del self._under_way[crowd]
+            self.room.leave(crowd, met)
 
     async def _fetch_together(self, handle: Handle, *, budget: Budget, certified: bool = False) -> Entry:
         """Look ``handle`` up, or let another process do it that wants it too."""
@@ -457,7 +429,7 @@ class Resolver:
 
         def failure_until(outcome: Entry | UpstreamError) -> float | None:
             if isinstance(outcome, UpstreamError):
-                return None if _met_a_crowd(outcome) else self._setbacks.failure_until(key)
+                return None if met_a_crowd(outcome) else self._setbacks.failure_until(key)
             about = isinstance(outcome, CachedRecord) or self._is_about_the_handle(budget, refusals)
             return self._clock() if about else None
 
@@ -492,13 +464,13 @@ class Resolver:
                 self._observer.registry_lookup("failed")
             if self._is_about_the_handle(budget, refusals, error):
                 self._setbacks.fail(key, error, begun_at)
-            if isinstance(error, NoServerAnsweredError | LookupTimeoutError) and not _met_a_crowd(error):
-                self._setbacks.ail(key, _crowd_of(handle))
+            if isinstance(error, NoServerAnsweredError | LookupTimeoutError) and not met_a_crowd(error):
+                self._setbacks.ail(key, crowd_of(handle))
             logger.warning("lookup failed handle=%r error=%s", handle.text, error)
             raise
         if handle.is_global:
             self._observer.registry_lookup("not_found" if isinstance(entry, Absence) else "found")
-        self._setbacks.clear(key, _crowd_of(handle))
+        self._setbacks.clear(key, crowd_of(handle))
         if authoritative:
             await self._cache.replace(key, entry)
         elif isinstance(entry, CachedRecord) or self._is_about_the_handle(budget, refusals):
@@ -519,33 +491,14 @@ class Resolver:
             return Absence(self._clock(), self._lifetimes.prefix_absence, error.prefix, error.reason)
         except HandleNotFoundError:
             return self._absence(question)
-        return self._entry(answer)
+        return record_of(answer, self._clock(), self._lifetimes)
 
     def _absence(self, question: Question) -> Absence:
-        if question.handle.is_prefix_handle:
-            return Absence(self._clock(), self._lifetimes.prefix_absence)
         described = self._cache.peek(_key(question.handle.prefix_handle, certified=question.certified))
         namespace = None
         if described is not None and isinstance(described.entry, CachedRecord):
             namespace = namespace_of(described.entry.record.values)
-        computed = namespace is not None and namespace.has_template
-        lifetime_s = self._lifetimes.handle_absence
-        return Absence(
-            self._clock(),
-            min(lifetime_s, COMPUTED_ABSENCE_S) if computed else lifetime_s,
-            namespace=namespace,
-        )
-
-    def _entry(self, answer: Answer) -> CachedRecord:
-        now = self._clock()
-        record = HandleRecord(
-            answer.record.handle, tuple(value for value in answer.record.values if value.is_public)
-        )
-        # A record without values is a kind of absence: its owner may be about to fill it.
-        longest_s = self._lifetimes.record_max if record.values else self._lifetimes.handle_absence
-        lifetime_s = min(longest_s, record.lifetime_s(now, longest_s))
-        namespace = namespace_of(answer.prefix_values.values) if answer.prefix_values else None
-        return CachedRecord(record, now, lifetime_s, answer.answered_by, namespace)
+        return absence_of(question.handle, namespace, self._clock(), self._lifetimes)
 
     async def _infrastructure(self, step: Fetch, budget: Budget) -> Fetched:
         """Get a record that a lookup needs on its way: of a prefix, or of a service handle."""
@@ -590,16 +543,6 @@ class Resolver:
     def _fetched(self, handle: Handle, entry: Entry, *, stale: bool = False) -> Fetched:
         resolved = _resolved(handle, entry, stale=stale)
         return Fetched(resolved.record, is_old=self._clock() - resolved.fetched_at > REFETCH_PAUSE_S)
-
-
-def _crowd_of(handle: Handle) -> str:
-    """Return what handles that are kept by the same servers have in common."""
-    return handle.prefix_handle.cache_key
-
-
-def _met_a_crowd(error: UpstreamError) -> bool:
-    """Whether nobody was asked, since too many questions are under way in this process."""
-    return isinstance(error, NoServerAnsweredError) and error.crowded
 
 
 def _key(handle: Handle, *, certified: bool) -> str:

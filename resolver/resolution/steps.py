@@ -8,8 +8,9 @@ else.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import TypeVar
+
+from msgspec import Struct
 
 from resolver.errors import UpstreamError
 from resolver.model.handle import Handle
@@ -37,8 +38,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """What is to be found out, and under which conditions."""
 
     handle: Handle
@@ -51,8 +51,7 @@ class Question:
     """Lookups that led here: each one costs a step of the limit."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One way to ask one server: the site it belongs to, its address, and the interface."""
 
     site: Site
@@ -77,8 +76,7 @@ class Candidate:
 # --- steps: the lookup speaks ----------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+class Fetch(Struct, frozen=True):
     """Get me the record of this handle, from the cache or by a lookup of its own."""
 
     handle: Handle
@@ -89,8 +87,7 @@ class Fetch:
     """Only signed answers count, out of the cache as well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """Put these sites into the order in which they should be asked for this handle."""
 
     sites: tuple[Site, ...]
@@ -98,16 +95,14 @@ class Plan:
     primaries_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Struct, frozen=True):
     """Start asking this candidate; tell me what comes, or that it takes longer than its patience."""
 
     candidate: Candidate
     question: Question
 
 
-@dataclass(frozen=True, slots=True)
-class Listen:
+class Listen(Struct, frozen=True):
     """I have nobody else to ask: wait for those asked already."""
 
     patience_s: float
@@ -120,8 +115,7 @@ Step = Fetch | Plan | Ask | Listen
 # --- events: the driver answers --------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(Struct, frozen=True):
     """A record that was fetched; to ``Fetch``."""
 
     record: HandleRecord
@@ -129,32 +123,28 @@ class Fetched:
     """Whether it was remembered from long enough ago that asking again may tell something new."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(Struct, frozen=True):
     """A candidate answered, and its answer belongs to the question; to ``Ask`` and ``Listen``."""
 
     candidate: Candidate
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """A candidate will not answer any more; to ``Ask`` and ``Listen``."""
 
     candidate: Candidate
     error: UpstreamError
 
 
-@dataclass(frozen=True, slots=True)
-class Quiet:
+class Quiet(Struct, frozen=True):
     """Nobody has answered within the patience; to ``Ask`` and ``Listen``."""
 
 
 Event = Fetched | tuple[Candidate, ...] | Heard | Failed | Quiet
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """How a lookup ends well: the record, and who gave it."""
 
     record: HandleRecord

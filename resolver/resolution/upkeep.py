@@ -35,7 +35,7 @@ class Upkeep:
         return {
             "records": len(self._cache),
             "octets": self._cache.octets,
-            "lookups": self._resolver.in_flight,
+            "lookups": self._resolver.room.in_flight,
             "sharesRedis": self._cache.is_shared,
         }
 

@@ -101,6 +101,10 @@ class AddressPolicy:
     allow_private: bool = False
     """Whether loopback, private, link-local … addresses may be asked."""
 
+    def allows(self, address: IPAddress, port: int) -> bool:
+        """Whether an address and port may be contacted."""
+        return _reason_against(address, port, self.allow_private) is None
+
     def check(self, address: IPAddress, port: int) -> None:
         """Let pass, or refuse.
 

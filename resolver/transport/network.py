@@ -18,7 +18,7 @@ from resolver.transport.endpoint import Endpoint
 from resolver.transport.gate import Gate
 from resolver.transport.http import HttpTransport
 from resolver.transport.tcp import TcpTransport
-from resolver.transport.udp import UdpTransport
+from resolver.transport.udp import OnAnswer, UdpTransport
 
 __all__ = ["Network"]
 
@@ -79,6 +79,35 @@ class Network:
             transport, elapsed_s = endpoint.transport.name.lower(), time.perf_counter() - started
             self._observer.exchange(transport, outcome, elapsed_s)
             self._observer.question(str(endpoint), handle, transport, outcome, elapsed_s)
+
+    def shoot(
+        self, endpoint: Endpoint, message: bytes, handle: str, patience_s: float, on_answer: OnAnswer
+    ) -> bool:
+        """Send ``message`` by UDP if that can be done at once, and tell what comes (see ``UdpTransport.shoot``).
+
+        Returns:
+            Whether it was sent; if not, nobody will be told, and ``exchange`` will say why.
+        """
+        address, place = endpoint.address, endpoint.way[:2]
+        if (
+            address is None
+            or not self._policy.allows(address, endpoint.port)
+            or not self._gate.try_enter(place)
+        ):
+            return False
+        started = time.perf_counter()
+
+        def end(answer: bytes | None) -> None:
+            self._gate.leave(place)
+            outcome, elapsed_s = "overtaken" if answer is None else "answer", time.perf_counter() - started
+            self._observer.exchange("udp", outcome, elapsed_s)
+            self._observer.question(endpoint.text, handle, "udp", outcome, elapsed_s)
+            on_answer(answer)
+
+        if self._udp.shoot(address, endpoint.port, message, patience_s, end):
+            return True
+        self._gate.leave(place)
+        return False
 
     async def _exchange_in_turn(
         self, endpoint: Endpoint, address: IPAddress, message: bytes, handle: str

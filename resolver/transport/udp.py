@@ -1,23 +1,21 @@
 """UDP: one question out, one whole answer in, however many datagrams each takes (RFC 3652 section 2.3).
 
-Every exchange has a socket of its own, connected to the server: the kernel chooses a random port and
-drops what comes from any other address. Together with the random request id that is what an attacker who
-cannot read along has to guess.
+Every exchange has a socket of its own (``sockets.py``). Its random port and the random request id are what an
+attacker who cannot read along has to guess.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
 
 from resolver.errors import LookupTimeoutError, TransportError, UdpUnsuitableError
 from resolver.model.site import IPAddress
 from resolver.protocol.envelope import request_id_of
 from resolver.protocol.fragments import MAX_DATAGRAM, Reassembly, split_message
+from resolver.transport.sockets import Channel, OpenChannel, Sockets
 
-__all__ = ["MAX_PIECES", "Channel", "Inbox", "OpenChannel", "UdpTransport"]
+__all__ = ["MAX_PIECES", "Channel", "Inbox", "OnAnswer", "OpenChannel", "UdpTransport"]
 
 MAX_PIECES = 16
 """Datagrams of one answer above which the same question is better asked over TCP."""
@@ -28,18 +26,8 @@ MAX_NEAR_MISSES = 2
 DEFAULT_TIMEOUTS_S = (0.3, 0.5, 0.8, 1.2)
 
 
-class Channel(Protocol):
-    """Carries datagrams between us and one server."""
-
-    def send(self, datagram: bytes, /) -> Any:
-        """Send a datagram; raises ``OSError``."""
-
-    def close(self) -> None:
-        """Hear nothing more."""
-
-
-OpenChannel = Callable[[IPAddress, int, "Inbox"], Channel]
-"""Opens a channel to an address and port, from which everything goes into the inbox; raises ``OSError``."""
+OnAnswer = Callable[[bytes | None], None]
+"""Told once of an answer, or that there is none of the usual kind."""
 
 
 class UdpTransport:
@@ -55,7 +43,8 @@ class UdpTransport:
             open_channel: by a socket unless something else is given.
         """
         self._timeouts_s = tuple(timeouts_s)
-        self._open_channel = open_channel or _SocketChannel
+        self._open_channel = open_channel or Sockets().open
+        self._ready: list[_Shot] = []
 
     async def exchange(self, address: IPAddress, port: int, message: bytes) -> bytes:
         """Send ``message`` and return the answer as one message.
@@ -80,6 +69,42 @@ class UdpTransport:
         if answer is None:
             raise LookupTimeoutError(f"udp: no answer within {sum(self._timeouts_s):.1f} s")
         return answer
+
+    def shoot(
+        self, address: IPAddress, port: int, message: bytes, patience_s: float, on_answer: OnAnswer
+    ) -> bool:
+        """Send ``message`` once, and tell of the first datagram that comes back, or of anything else that happens.
+
+        For the usual case, where that datagram is the whole answer; ``exchange`` is for all others.
+
+        Args:
+            address: of the server.
+            port: of the server.
+            message: what to send.
+            patience_s: how long to wait.
+            on_answer: told of the datagram if it has the request id of ``message``, and else of ``None``.
+
+        Returns:
+            Whether it was sent; if not, nobody will be told.
+        """
+        if len(message) > MAX_DATAGRAM:
+            return False
+        shot = _Shot(message, on_answer)
+        try:
+            channel = self._open_channel(address, port, shot)
+        except OSError:
+            return False
+        shot.wait(channel, patience_s)
+        # All of a round of the event loop go out together: whoever is asked wakes up once for several of them.
+        if not self._ready:
+            asyncio.get_running_loop().call_soon(self._fire)
+        self._ready.append(shot)
+        return True
+
+    def _fire(self) -> None:
+        ready, self._ready = self._ready, []
+        for shot in ready:
+            shot.fire()
 
     async def _converse(self, channel: Channel, inbox: Inbox, datagrams: Sequence[bytes]) -> bytes | None:
         loop = asyncio.get_running_loop()
@@ -137,36 +162,35 @@ class Inbox:
             self.answer.set_result(None)
 
 
-class _SocketChannel:
-    """A socket of its own for one exchange."""
+class _Shot:
+    """Takes one datagram, and is over."""
 
-    def __init__(self, address: IPAddress, port: int, inbox: Inbox) -> None:
-        self._inbox = inbox
-        self._socket = socket.socket(_family(address), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    __slots__ = ("_channel", "_message", "_on_answer", "_timer", "is_waiting")
+
+    def __init__(self, message: bytes, on_answer: OnAnswer) -> None:
+        self._message = message
+        self._on_answer = on_answer
+        self.is_waiting = True
+
+    def wait(self, channel: Channel, patience_s: float) -> None:
+        self._channel = channel
+        self._timer = asyncio.get_running_loop().call_later(patience_s, self._end, None)
+
+    def fire(self) -> None:
         try:
-            self._socket.connect((str(address), port))
-        except BaseException:
-            self._socket.close()
-            raise
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket.fileno(), self._read)
-        self.send = self._socket.send
+            self._channel.send(self._message)
+        except OSError as error:
+            self.fail(error)
 
-    def _read(self) -> None:
-        while self._inbox.is_waiting:
-            try:
-                datagram = self._socket.recv(MAX_DATAGRAM + 1)
-            except BlockingIOError:
-                return
-            except OSError as error:  # a refusal by ICMP arrives here, long before the time-out
-                self._inbox.fail(error)
-                return
-            self._inbox.take(datagram)
+    def take(self, datagram: bytes) -> None:
+        self._end(datagram if datagram[8:12] == self._message[8:12] else None)
 
-    def close(self) -> None:
-        self._loop.remove_reader(self._socket.fileno())
-        self._socket.close()
+    def fail(self, _: Exception) -> None:
+        self._end(None)
 
-
-def _family(address: IPAddress) -> socket.AddressFamily:
-    return socket.AF_INET if address.version == 4 else socket.AF_INET6
+    def _end(self, answer: bytes | None) -> None:
+        if self.is_waiting:
+            self.is_waiting = False
+            self._timer.cancel()
+            self._channel.close()
+            self._on_answer(answer)

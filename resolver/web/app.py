@@ -20,21 +20,36 @@ from resolver.tracing import open_tracing
 from resolver.web.access_log import open_access_log
 from resolver.web.admin import create_admin_app
 from resolver.web.building import build_hosts
+from resolver.web.cold_path import ColdPath, open_cold_path
 from resolver.web.desk import OwnDesk
 from resolver.web.draining import Draining
 from resolver.web.fast_path import FastPath
 from resolver.web.handlers import Handlers
+from resolver.web.hosts import Hosts
 from resolver.web.limits import Limits, build_limits
 from resolver.web.render import template_folders
 from resolver.web.static import load_static_files
 from resolver.web.traced import traced
 
-__all__ = ["ASSEMBLY", "DESK", "FAST_PATH", "LIMITS", "METRICS", "create_apps", "package_version"]
+__all__ = [
+    "ASSEMBLY",
+    "COLD_PATH",
+    "DESK",
+    "FAST_PATH",
+    "HOSTS",
+    "LIMITS",
+    "METRICS",
+    "create_apps",
+    "package_version",
+]
 
 ASSEMBLY: web.AppKey[Assembly] = web.AppKey("assembly", Assembly)
 METRICS: web.AppKey[Metrics] = web.AppKey("metrics", Metrics)
 DESK: web.AppKey[OwnDesk] = web.AppKey("desk", OwnDesk)
 FAST_PATH: web.AppKey[FastPath] = web.AppKey("fast_path", FastPath)
+HOSTS: web.AppKey[Hosts] = web.AppKey("hosts", Hosts)
+COLD_PATH: web.AppKey[ColdPath | None] = web.AppKey("cold_path", ColdPath)
+"""``None`` where the settings leave none."""
 LIMITS: web.AppKey[Limits] = web.AppKey("limits", Limits)
 
 MAX_BODY_OCTETS = 64 * 1024
@@ -89,6 +104,9 @@ def create_apps(
         sheds=limits.shedding.turns_away,
         access_log=access_log,
     )
+    cold = None
+    if hosts.are_all_one and limits.admission is None and access_log is None and tracing is None:
+        cold = open_cold_path(hosts.usual, metrics, draining=draining, clock=clock)
     handlers = Handlers(
         hosts,
         metrics,
@@ -106,6 +124,8 @@ def create_apps(
     public[ASSEMBLY] = assembly
     public[METRICS] = metrics
     public[FAST_PATH] = fast
+    public[COLD_PATH] = cold
+    public[HOSTS] = hosts
     public[LIMITS] = limits
     # One route for everything: handles hold any character, and parse.py reads the target as it came.
     public.router.add_route("*", r"/{target:[\s\S]*}", handlers.handle)

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import logging
 import resource
+import socket
 import sys
 import termios
 from collections.abc import Callable
@@ -38,6 +39,9 @@ WRITE_STALL_S = 20.0
 
 LEAST_READ_OCTETS = 1024
 """What has to be read meanwhile: with an octet now and then a connection could be held for ever."""
+
+UNSENT_OCTETS = 65_536
+"""What the kernel takes beyond what the visitor has room for; else it would take megabytes for who reads nothing."""
 
 SHARE_OF_FILES = 0.8
 """Part of the files that the process may open which connections may be; the rest is for everything else."""
@@ -94,6 +98,10 @@ class GuardedConnection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin; where there is no room, say so and end."""
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            with contextlib.suppress(OSError):  # another kind of socket
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_OCTETS)
         if self._guard is not None and not self._guard.enter() and self.transport is not None:
             self.transport.write(busy_answer(closes=True))
             self.force_close()

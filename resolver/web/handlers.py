@@ -121,7 +121,7 @@ class Handlers:
         started = time.perf_counter()
         status = 500
         response: web.StreamResponse | None = None
-        self._metrics.in_flight.inc()
+        self._metrics.began()
         try:
             watch = self._fast.watch()
             host = self._hosts.find(visit.origin.host)
@@ -136,11 +136,10 @@ class Handlers:
             return response
         finally:
             elapsed_s = time.perf_counter() - started
-            self._metrics.in_flight.dec()
+            self._metrics.ended()
             if status == 503:
                 self._metrics.refused("draining" if self._draining.is_on else "busy")
-            self._metrics.requests.labels(visit.endpoint, outcome_of_status(status)).inc()
-            self._metrics.request_seconds.labels(visit.endpoint).observe(elapsed_s)
+            self._metrics.answered_one(visit.endpoint, outcome_of_status(status), elapsed_s)
             if self._access_log is not None:
                 self._access_log.note_visit(visit, response, self._clock(), elapsed_s)
 

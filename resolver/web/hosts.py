@@ -53,6 +53,16 @@ class Hosts:
         """Whether it makes no difference by which name a visitor came."""
         return not self._named
 
+    def prepare(self) -> None:
+        """Read what pages are made of; any thread may, while visitors are answered."""
+        for host in (self._usual, *self._named.values()):
+            host.renderer.prepare()
+
+    @property
+    def usual(self) -> Host:
+        """The one for every name that is not listed."""
+        return self._usual
+
     def find(self, name: str | None) -> Host:
         """Return the host for what stands in ``Host``, or the usual one."""
         return self._named.get(self.name(name), self._usual)

@@ -45,6 +45,11 @@ class Lookups:
         self._retry_auth = retry_auth
         self._clock = clock
 
+    @property
+    def is_particular(self) -> bool:
+        """Whether there is more to a lookup here than to resolve."""
+        return bool(self._prefixes) or self._retry_auth
+
     async def resolve(self, handle: Handle, query: HandleQuery) -> Resolved:
         """Return the record of ``handle`` under the conditions of ``query``.
 

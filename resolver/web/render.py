@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from email.utils import formatdate
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, pass_context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, nodes, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
+from msgspec import Struct
+from msgspec.structs import replace
 
 from resolver.answer.record_json import write_json
 from resolver.answer.visible import visible_text
 from resolver.errors import SettingsError
 from resolver.web.identifiers import encode_handle
-from resolver.web.languages import ENGLISH, Language, Reader, choose_language, load_languages
+from resolver.web.languages import ENGLISH, Language, Reader, choose_language, find_languages
 from resolver.web.problems import PROBLEM_TYPE, Problem, problem_json
 
 __all__ = ["CACHING", "Caching", "Renderer", "template_folders"]
@@ -44,12 +45,17 @@ _PAGE_HEADERS = {
 }
 STALE_MAX_AGE_S = 30
 
+# What lets a template do more than its own text says.
+_REACHING_OUT = (
+    *(nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport, nodes.CallBlock),
+    *(nodes.FilterBlock, nodes.ContextReference, nodes.ScopedEvalContextModifier, nodes.EvalContextModifier),
+)
+
 # Names and colons only: what stands in Host goes into links, and comes from the visitor.
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
 
-@dataclass(frozen=True, slots=True)
-class Caching:
+class Caching(Struct, frozen=True):
     """How long, and by whom, an answer may be kept."""
 
     expires_at: float | None
@@ -130,7 +136,7 @@ class Renderer:
         version: str,
         clock: Callable[[], float],
     ) -> None:
-        self.languages = load_languages(folders)
+        self.languages = find_languages(folders)
         """By code."""
         self._environment = Environment(
             loader=FileSystemLoader(folders),
@@ -156,17 +162,30 @@ class Renderer:
         install: Callable[..., None] = vars(self._environment)["install_gettext_callables"]
         install(_gettext, _ngettext, newstyle=True)
 
-    def compile_all(self) -> None:
-        """Read every template, so that a mistake shows now.
+    def prepare(self) -> None:
+        """Read all templates and catalogues, so that a mistake shows now, and no page waits for it; any thread may.
 
         Raises:
-            SettingsError: a template cannot be read.
+            SettingsError: a template or a catalogue cannot be read.
         """
+        for language in self.languages.values():
+            language.prepare()
         for name in self._environment.list_templates(extensions=["html"]):
             try:
                 self._environment.get_template(name)
             except TemplateError as error:
                 raise SettingsError(f"template {name}: {error}") from error
+
+    def only_shows(self, template: str, name: str) -> bool:
+        """Whether all that a template does with ``name`` is to show it, so that nothing else depends on it."""
+        loader = self._environment.loader
+        if loader is None:
+            return False
+        tree = self._environment.parse(loader.get_source(self._environment, template)[0])
+        if next(tree.find_all(_REACHING_OUT), None) is not None:
+            return False
+        shown = {id(node) for output in tree.find_all(nodes.Output) for node in output.nodes}
+        return all(id(node) in shown for node in tree.find_all(nodes.Name) if node.name == name)
 
     # --- links -------------------------------------------------------------------------------------------
 

@@ -62,7 +62,7 @@ class Shedding:
 
     def turns_away(self, target: str) -> bool:
         """Whether a GET of ``target`` would certainly be turned away; it is counted as that, then."""
-        if not self._resolver.is_pressed:
+        if not self._resolver.room.is_pressed:
             return False
         plain = _PLAIN.fullmatch(target)
         if plain is None:

@@ -20,8 +20,10 @@ from aiohttp import hdrs, web
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDictProxy
 
+from resolver.web.cold_path import ColdPath
 from resolver.web.connections import GuardedConnection
 from resolver.web.fast_path import FastPath, is_plain
+from resolver.web.shedding import busy_answer
 
 __all__ = ["FastConnection", "KnownHeads"]
 
@@ -114,33 +116,84 @@ class Sieve:
 class FastConnection(GuardedConnection):
     """A connection with a sieve."""
 
-    __slots__ = ("_fast", "_heads", "_sieve")
+    __slots__ = ("_asked", "_cold", "_fast", "_heads", "_held", "_sieve")
 
-    def __init__(self, fast: FastPath, heads: KnownHeads, manager: web.Server, **options: Any) -> None:
+    def __init__(
+        self,
+        fast: FastPath,
+        heads: KnownHeads,
+        manager: web.Server,
+        *,
+        cold: ColdPath | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(manager, **options)
         self._fast = fast
+        self._cold = cold
+        self._asked: bytes | None = None
+        """The request for which the cold path is under way."""
+        self._held = b""
+        """What came behind it."""
         self._heads = heads
         self._sieve = Sieve(self, fast, heads)
         self._parser = self._sieve  # type: ignore[assignment]  # does what a parser does
 
     def data_received(self, data: bytes) -> None:
         """Answer one request of a known form, or have the data parsed."""
+        if self._asked is not None:
+            self._hold(data)
+            return
         at = data.find(_VERSION)
         headers = self._heads.get(data[at:])
         if (
             headers is not None
             and data.startswith(b"GET ")
             # No target that the parser lets through has a line break; the names of some answers do.
-            and b"\n" not in data[4:at]
+            and data.find(b"\n", 4, at) < 0
             and self._sieve.is_between
             and self._sieve.is_idle
             and not self._close
             and not self._force_close
-            and self._fast.answer_one(self, data[4:at].decode("utf-8", "surrogateescape"), headers)
         ):
+            target = data[4:at].decode("utf-8", "surrogateescape")
+            if self._fast.answer_one(self, target, headers):
+                _stay_alive(self, 1)
+                return
+            if self._cold is not None and self._cold.begin(target, self._answer_cold):
+                self._asked = data
+                self._request_in_progress = True  # whoever stops the worker waits for it
+                _stay_alive(self, 0)
+                return
+        super().data_received(data)
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what comes before the answer that is under way; no more than has come until reading ends."""
+        if not self._held and self.transport is not None:
+            self.transport.pause_reading()
+        self._held += data
+
+    def _answer_cold(self, answer: bytes | None) -> None:
+        """Send an answer of the cold path, or go the ordinary way; then go on with what came behind."""
+        asked, held = self._asked or b"", self._held
+        self._asked, self._held = None, b""
+        self._request_in_progress = False
+        if self._handler_waiter is not None and not self._handler_waiter.done():
+            self._handler_waiter.set_result(None)
+        if self.transport is None:
+            return  # the visitor has left
+        if held:
+            self.transport.resume_reading()
+        if answer is not None:
+            self.transport.write(answer)
             _stay_alive(self, 1)
+        elif self._force_close:
+            self.transport.write(busy_answer(closes=True))  # too late for a detour
         else:
-            super().data_received(data)
+            super().data_received(asked)
+        if self._cold is not None and self._cold.draining.is_on:
+            self.close()
+        if held:
+            self.data_received(held)
 
     async def finish_response(
         self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None

@@ -36,7 +36,8 @@ from resolver.protocol.message import Header, Message, decode_message, encode_me
 from resolver.resolution.bootstrap import registry_from_records
 from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
-from resolver.resolution.service import Lifetimes, Resolver
+from resolver.resolution.remembering import Lifetimes
+from resolver.resolution.service import Resolver
 from resolver.tasks import Background
 from resolver.transport.address_policy import AddressPolicy
 from resolver.transport.endpoint import Endpoint

@@ -26,7 +26,7 @@ def learned_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def nothing_left_to_chance(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chance always brings the same, so that the first site of a record is asked first."""
-    monkeypatch.setattr(driver, "secrets", SimpleNamespace(randbelow=lambda _limit: 0))
+    monkeypatch.setattr(driver, "secrets", SimpleNamespace(token_bytes=bytes))
 
 
 @pytest.fixture

@@ -59,13 +59,13 @@ async def test_remembered_answers_flow(small_world: World) -> None:
     world = small_world
     tasks = wanting(world, ROOM)
     await world.settle()
-    assert world.resolver.is_pressed
+    assert world.resolver.room.is_pressed
     began_at = loop_time()
     assert await world.url() == OLD
     assert loop_time() == began_at
     assert await world.url("10.1/0") == NEW
     await asyncio.gather(*tasks)
-    assert not world.resolver.is_pressed
+    assert not world.resolver.room.is_pressed
 
 
 async def test_old_records_stand_in(small_world: World) -> None:
@@ -106,7 +106,7 @@ async def test_unshared_lookups_need_room(small_world: World) -> None:
     tasks[0].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results].count(ClosingError) == 2
-    assert world.resolver.in_flight == 0
+    assert world.resolver.room.in_flight == 0
 
 
 async def test_nothing_ahead_of_time(small_world: World) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from resolver.errors import HandleNotFoundError, RefusedError, ServiceNotFoundError
+from resolver.errors import HandleNotFoundError, RefusedError, ServiceNotFoundError, UpstreamError
 from resolver.model.record import HandleValue, TtlType
-from resolver.resolution.service import Lifetimes
+from resolver.resolution.remembering import Lifetimes
 from tests.fakes import EPOCH, record_of, text_value, url_value
 from tests.scenarios.world import HANDLE, MIRROR, PRIMARY, REGISTRY, World, url_of
 
@@ -297,3 +297,23 @@ async def test_clock_set_forward(world: World) -> None:
     world.clock_error_s = 7200.0
     assert not (await world.resolve()).stale
     assert world.asked(*SERVICE) == 2
+
+
+@pytest.mark.parametrize("moment", [2**31 - 5, 2**31 + 5, 2**32 - 40_000])
+async def test_clock_of_later_years(world: World, moment: int) -> None:
+    """Where seconds since 1970 leave 31 bits, in 2038, and when they are about to leave 32, all works as ever."""
+    world.clock_error_s = moment - EPOCH
+    world.change("https://example.org/", ttl=60)
+    for _ in range(2):
+        assert await world.url() == "https://example.org/"
+    assert world.exchanges == 2
+    await world.pass_time(60)
+    assert not (await world.resolve()).stale
+    assert world.exchanges == 3
+
+
+async def test_clock_beyond_what_messages_can_tell(world: World) -> None:
+    """With a clock that shows 2106, which no answer can outlive, there is trouble, and no failure of ours."""
+    world.clock_error_s = 2**32 + 1000 - EPOCH
+    with pytest.raises(UpstreamError):
+        await world.resolve()

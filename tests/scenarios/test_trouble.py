@@ -237,7 +237,7 @@ async def test_deadline(world: World) -> None:
         await world.resolve()
     assert loop_time() == pytest.approx(2.0)
     await world.settle()
-    assert (len(world.background), world.resolver.in_flight) == (0, 0)
+    assert (len(world.background), world.resolver.room.in_flight) == (0, 0)
 
 
 async def test_deadline_covers_the_prefix_too(world: World) -> None:

@@ -19,9 +19,11 @@ from resolver.protocol.envelope import ENVELOPE_SIZE, decode_envelope, request_i
 from resolver.protocol.fragments import Reassembly, split_message
 from resolver.transport.address_policy import AddressPolicy
 from resolver.transport.endpoint import Endpoint
+from resolver.transport.gate import Gate
 from resolver.transport.network import Network
+from resolver.transport.sockets import Receiver
 from resolver.transport.tcp import TcpTransport
-from resolver.transport.udp import Inbox, UdpTransport
+from resolver.transport.udp import OnAnswer, UdpTransport
 from tests.fakes import FakeNetwork
 
 Arrival = tuple[float, bytes]
@@ -57,10 +59,16 @@ class Wire(FakeNetwork):
     def __init__(self) -> None:
         super().__init__()
         self.lines: dict[str, Line] = {}
+        self.gate = Gate()
+        self.channels = 0
+        """That are open."""
+        self.shots: list[str] = []
+        """Handles that were asked for by a single datagram."""
         self._network = Network(
             AddressPolicy(allow_private=True),
             udp=UdpTransport(open_channel=lambda *where: _Channel(self, *where)),
             tcp=TcpTransport(connect=self._connect),
+            gate=self.gate,
         )
 
     def line(self, address: str) -> Line:
@@ -70,6 +78,16 @@ class Wire(FakeNetwork):
     async def exchange(self, endpoint: Endpoint, message: bytes, handle: str) -> bytes:
         self.note(endpoint, message)
         return await self._network.exchange(endpoint, message, handle)
+
+    def shoot(
+        self, endpoint: Endpoint, message: bytes, handle: str, patience_s: float, on_answer: OnAnswer
+    ) -> bool:
+        """Ask by a single datagram, as the real network does."""
+        is_sent = self._network.shoot(endpoint, message, handle, patience_s, on_answer)
+        if is_sent:
+            self.note(endpoint, message)
+            self.shots.append(handle)
+        return is_sent
 
     def service_at(self, address: IPAddress, port: int) -> HandleService:
         """Return who listens there.
@@ -100,8 +118,9 @@ def _later(delay_s: float, arrive: Callable[[bytes], None], piece: bytes) -> Non
 
 
 class _Channel:
-    def __init__(self, wire: Wire, address: IPAddress, port: int, inbox: Inbox) -> None:
+    def __init__(self, wire: Wire, address: IPAddress, port: int, inbox: Receiver) -> None:
         self._wire, self._address, self._port, self._inbox = wire, address, port, inbox
+        wire.channels += 1
         self._line = wire.line(str(address))
         self._request = Reassembly()
         self._is_open = True
@@ -131,7 +150,9 @@ class _Channel:
             self._inbox.take(datagram)
 
     def close(self) -> None:
+        assert self._is_open
         self._is_open = False
+        self._wire.channels -= 1
 
 
 class _Writer:

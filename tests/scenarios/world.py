@@ -23,7 +23,8 @@ from resolver.protocol.message import Message
 from resolver.resolution.bootstrap import registry_from_records
 from resolver.resolution.directory import Directory
 from resolver.resolution.driver import Driver
-from resolver.resolution.service import MAX_LOOKUPS, Lifetimes, Resolved, Resolver
+from resolver.resolution.remembering import Lifetimes
+from resolver.resolution.service import MAX_LOOKUPS, Resolved, Resolver
 from resolver.tasks import Background
 from tests.fakes import (
     EPOCH,
@@ -120,10 +121,11 @@ class World:
         deadline_s: float = DEADLINE_S,
         max_lookups: int = MAX_LOOKUPS,
         leases: Leases | None = None,
+        records: int = 10_000,
     ) -> Resolver:
         """Return a resolver with a memory of its own, over the same network and the same Redis."""
         cache = TieredCache(
-            MemoryCache(10_000, 10**8),
+            MemoryCache(records, 10**8),
             self.redis,  # type: ignore[arg-type]  # a fake with the same methods
             self.background,
             stale_max_s=STALE_MAX_S,

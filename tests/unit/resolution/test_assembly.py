@@ -24,7 +24,7 @@ async def test_default_settings() -> None:
     assembly = assemble(Settings(), Observer())
     assembly.start()
     assert assembly.redis is None
-    assert (len(assembly.cache), assembly.resolver.in_flight) == (0, 0)
+    assert (len(assembly.cache), assembly.resolver.room.in_flight) == (0, 0)
     assert [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "registry-keeper"]
     await assembly.close()
     assert len(assembly.background) == 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from resolver.model.handle import Handle
 from resolver.model.site import HashOption, Interface, ServiceType, Site, Transport, responsible_server
@@ -406,7 +407,9 @@ def test_flood_of_addresses() -> None:
     template = way_to(NEAR)
     for number in range(10_000):
         health.failed(
-            replace(template, endpoint=replace(template.endpoint, address=ip_address(number + 2**24))),
+            replace(
+                template, endpoint=dataclasses.replace(template.endpoint, address=ip_address(number + 2**24))
+            ),
             now=float(number),
         )
     assert len(health) == 100
