@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from resolver.model.handle import Handle
 from resolver.model.keys import DhPublicKey, DsaPublicKey, PublicKey, RsaPublicKey

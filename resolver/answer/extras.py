@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from resolver.errors import InvalidHandleError, MessageFormatError
 from resolver.model.handle import Handle
@@ -22,8 +23,7 @@ __all__ = ["HEADERS_TYPE", "NO_EXTRAS", "Extras", "LocationData", "inherits_from
 HEADERS_TYPE = "10320/headers"
 
 
-@dataclass(frozen=True, slots=True)
-class LocationData:
+class LocationData(Struct, frozen=True):
     """What one record says about where its handle leads."""
 
     handle: str
@@ -44,8 +44,7 @@ class LocationData:
         return tuple(_handles(texts))
 
 
-@dataclass(frozen=True, slots=True)
-class Extras:
+class Extras(Struct, frozen=True):
     """Location data of other records, in the order in which it was found."""
 
     included: tuple[LocationData, ...] = ()
@@ -80,8 +79,7 @@ def read_location_data(record: HandleRecord, values: Iterable[HandleValue] | Non
     return LocationData(record.handle, tuple(documents), tuple(links), tuple(headers), tuple(unreadable))
 
 
-@dataclass(frozen=True, slots=True)
-class Inheritance:
+class Inheritance(Struct, frozen=True):
     """Where locations that hold for a whole prefix come from."""
 
     handles: tuple[Handle, ...]

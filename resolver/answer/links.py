@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from urllib.parse import quote
+
+from msgspec import Struct
 
 from resolver.answer.candidates import place_target
 from resolver.answer.extras import Extras, LocationData
@@ -32,8 +33,7 @@ _PARAMETERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One relation to another resource."""
 
     uri: str

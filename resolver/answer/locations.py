@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from resolver.answer.negotiation import Requester, is_for_browsers, language_matches, read_weighted
 from resolver.answer.targets import Target
 from resolver.model.location import Location
@@ -25,8 +27,7 @@ DEFAULT_METHODS = ("locatt", "address", "country", "score", "weighted")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]{1,15}(?:\.[0-9]{0,15})?|\.[0-9]{1,15})")
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A place that can be redirected to."""
 
     location: Location
@@ -40,8 +41,7 @@ class Candidate:
     """The handle of the record it comes from, if not the one asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(Struct, frozen=True):
     """What the methods look at beside the candidates."""
 
     wanted_attributes: tuple[tuple[str, str | None], ...] = ()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
+
+from msgspec import Struct
 
 __all__ = ["Requester", "is_for_browsers", "language_matches", "prefers_json", "read_weighted"]
 
@@ -22,8 +23,7 @@ _BROWSER_TYPES = frozenset({"text/html", "application/xhtml+xml", "text/vnd.wap.
 _BROWSER_FAMILIES = ("image/", "audio/", "video/", "application/vnd.wap.")
 
 
-@dataclass(frozen=True, slots=True)
-class Requester:
+class Requester(Struct, frozen=True):
     """What the request says about who asks; ``None`` stands for a header that was not sent."""
 
     accept: str | None = None

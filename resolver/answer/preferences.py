@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 __all__ = ["Action", "Preferences"]
 
@@ -19,8 +20,7 @@ class Action(Enum):
     EXPLAIN = "explain"
 
 
-@dataclass(frozen=True, slots=True)
-class Preferences:
+class Preferences(Struct, frozen=True):
     """Everything that ``choose_answer`` looks at beside the record."""
 
     action: Action = Action.REDIRECT

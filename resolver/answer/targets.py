@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
 import idna
+from msgspec import Struct
 
 from resolver.phrases import phrase
 from resolver.protocol.text import strict_text
@@ -38,18 +38,20 @@ _PLAIN_HOST = re.compile(r"[A-Za-z0-9._~%!$&'()*+,;=-]+")
 _PLAIN_AUTHORITY = re.compile(rf"{_PLAIN_HOST.pattern}(?::[0-9]{{1,4}})?")
 # Browsers read a backslash as a slash; where the host ends must not depend on who reads.
 _AMBIGUOUS = re.compile(r"[\\\s\x00-\x1f]")
+# What nearly all records hold, and what all that follows leaves as it is.
+_USUAL = re.compile(
+    rb"https?://[A-Za-z0-9.-]+(?::[0-9]{1,4})?(?:[/?#][A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]*)?"
+)
 _LEGAL = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:/?#[]@!$&'()*+,;=%")
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """A URI that may be sent; ASCII without controls."""
 
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class Unusable:
+class Unusable(Struct, frozen=True):
     """Why the data are no place to send anybody to, for people to read."""
 
     reason: str
@@ -62,6 +64,12 @@ def read_target(data: bytes, schemes: frozenset[str] = DEFAULT_SCHEMES) -> Targe
         data: as in the value.
         schemes: those allowed, in lower case.
     """
+    if (
+        len(data) <= MAX_TARGET_OCTETS
+        and _USUAL.fullmatch(data)
+        and data[: data.index(b":")].decode() in schemes
+    ):
+        return Target(data.decode())
     text = strict_text(data)
     if text is None:
         return Unusable(phrase("it is not valid UTF-8"))

@@ -13,7 +13,8 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from resolver.demo.faults import Behaviour
 from resolver.demo.listeners import Listeners

@@ -6,8 +6,9 @@ Folding is ASCII only, as the deployed servers do it: ``str.upper`` would turn `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
+
+from msgspec import Struct
 
 from resolver.errors import InvalidHandleError
 
@@ -36,8 +37,7 @@ def fold_ascii(text: str) -> str:
     return text.encode("utf-8", "surrogatepass").upper().decode("utf-8", "surrogatepass")
 
 
-@dataclass(frozen=True, slots=True)
-class Handle:
+class Handle(Struct, frozen=True):
     """A handle as its user wrote it (RFC 3651 section 2): ``<prefix>/<suffix>``, or a bare prefix.
 
     Two handles may name the same thing though they compare unequal; ``cache_key`` tells.
@@ -73,8 +73,7 @@ class Handle:
     @property
     def prefix(self) -> str:
         """The part before the first slash; ``0.NA`` for a bare prefix, since that is where its record lives."""
-        prefix, slash, _ = self.text.partition("/")
-        return prefix if slash else PREFIX_SPACE
+        return self.text[: self.text.index("/")] if "/" in self.text else PREFIX_SPACE
 
     @property
     def suffix(self) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+
+from msgspec import Struct
 
 from resolver.model.handle import fold_ascii
 
@@ -63,8 +64,7 @@ class AdminPermission(IntFlag):
     LIST_DERIVED_PREFIXES = 0x1000
 
 
-@dataclass(frozen=True, slots=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A pointer to one value of a handle; index 0 means any value."""
 
     handle: str
@@ -74,8 +74,7 @@ class Reference:
         return f"{self.index}:{self.handle}"
 
 
-@dataclass(frozen=True, slots=True)
-class AdminRecord:
+class AdminRecord(Struct, frozen=True):
     """The data of an ``HS_ADMIN`` value."""
 
     permissions: AdminPermission
@@ -84,8 +83,7 @@ class AdminRecord:
     """Written by software up to 7.3 with two octets more, which digests cover."""
 
 
-@dataclass(frozen=True, slots=True)
-class HandleValue:
+class HandleValue(Struct, frozen=True):
     """One value of a handle (RFC 3651 section 3.1)."""
 
     index: int
@@ -106,17 +104,12 @@ class HandleValue:
 
     def lifetime_s(self, now: float) -> float:
         """Seconds that this value may be kept when it is fetched at ``now``; never negative."""
-        match self.ttl_type:
-            case TtlType.RELATIVE:
-                return max(0.0, float(self.ttl))
-            case TtlType.ABSOLUTE:
-                return max(0.0, self.ttl - now)
-            case _:
-                return 0.0
+        if self.ttl_type == TtlType.RELATIVE:
+            return float(self.ttl) if self.ttl > 0 else 0.0
+        return max(0.0, self.ttl - now) if self.ttl_type == TtlType.ABSOLUTE else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class HandleRecord:
+class HandleRecord(Struct, frozen=True):
     """A handle with its values, in the order in which the server keeps them."""
 
     handle: str
@@ -128,7 +121,7 @@ class HandleRecord:
 
     def lifetime_s(self, now: float, longest_s: float) -> float:
         """Seconds that the record may be kept: the shortest of its values' lifetimes, at most ``longest_s``."""
-        return min([longest_s, *(value.lifetime_s(now) for value in self.values)])
+        return min([longest_s, *[value.lifetime_s(now) for value in self.values]])
 
 
 def has_type(value_type: str, wanted: str) -> bool:

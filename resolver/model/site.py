@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from functools import lru_cache
+
+from msgspec import Struct
 
 from resolver.model.handle import Handle, fold_ascii
 
@@ -57,8 +58,7 @@ class HashOption(IntEnum):
     BY_HANDLE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(Struct, frozen=True):
     """One port of a server."""
 
     service_type: int
@@ -76,8 +76,7 @@ class Interface:
         return bool(self.service_type & ServiceType.ADMIN)
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
+class Server(Struct, frozen=True):
     """One server of a site."""
 
     server_id: int
@@ -100,8 +99,7 @@ class Server:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
+class Site(Struct, frozen=True):
     """A group of servers that together hold every handle of a service."""
 
     format_version: int

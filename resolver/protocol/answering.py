@@ -7,7 +7,14 @@ from resolver.protocol.bodies import Body, ErrorResponse
 from resolver.protocol.codes import OpCode, OpFlag, ResponseCode
 from resolver.protocol.envelope import HIGHEST_VERSION, SITELESS_VERSION, Envelope, ProtocolVersion, is_older
 from resolver.protocol.matching import UNREADABLE_REQUEST_ID, digest_algorithm_of, digest_request
-from resolver.protocol.message import Header, Message, RequestDigest, decode_message, encode_message
+from resolver.protocol.message import (
+    LAST_MOMENT,
+    Header,
+    Message,
+    RequestDigest,
+    decode_message,
+    encode_message,
+)
 
 __all__ = ["answer_unreadable", "build_answer", "read_request"]
 
@@ -84,7 +91,7 @@ def build_answer(
             flags,
             site_serial,
             request.header.recursion_count,
-            int(now) + RESPONSE_LIFETIME_S,
+            min(int(now) + RESPONSE_LIFETIME_S, LAST_MOMENT),
         ),
         body,
         digest,
@@ -94,9 +101,8 @@ def build_answer(
 def answer_unreadable(text: str, now: float) -> bytes:
     """Return the message that answers octets which are no request."""
     flags = OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY | OpFlag.PUBLIC_ONLY
-    header = Header(
-        OpCode.RESERVED, ResponseCode.PROTOCOL_ERROR, flags, expiration=int(now) + RESPONSE_LIFETIME_S
-    )
+    ends_at = min(int(now) + RESPONSE_LIFETIME_S, LAST_MOMENT)
+    header = Header(OpCode.RESERVED, ResponseCode.PROTOCOL_ERROR, flags, expiration=ends_at)
     return encode_message(
         Message(Envelope(SITELESS_VERSION, UNREADABLE_REQUEST_ID, 0), header, ErrorResponse(text))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from resolver.errors import MessageFormatError
 from resolver.model.handle import MAX_HANDLE_OCTETS
@@ -28,8 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class ResolutionRequest:
+class ResolutionRequest(Struct, frozen=True):
     """Asks for the values of a handle; empty lists restrict nothing."""
 
     handle: str
@@ -37,57 +36,52 @@ class ResolutionRequest:
     types: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SiteInfoRequest:
+class SiteInfoRequest(Struct, frozen=True):
     """Asks a server for its site record; the handle means nothing."""
 
     handle: str = "/"
 
 
-@dataclass(frozen=True, slots=True)
-class ResolutionResponse:
+class ResolutionResponse(Struct, frozen=True):
     """The values of a handle."""
 
     handle: str
     values: tuple[HandleValue, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SiteInfoResponse:
+class SiteInfoResponse(Struct, frozen=True):
     """The site record of the server that answers."""
 
     site: Site
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorResponse:
+class ErrorResponse(Struct, frozen=True):
     """Any response that is neither success, referral nor challenge."""
 
     message: str = ""
     indexes: tuple[int, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReferralResponse:
+class ReferralResponse(Struct, frozen=True):
     """Says who to ask instead: by a handle, by values that hold sites, or both."""
 
     handle: str = ""
     values: tuple[HandleValue, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ChallengeResponse:
+class ChallengeResponse(Struct, frozen=True):
     """Asks the client to authenticate; an anonymous resolver cannot."""
 
     nonce: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class OtherBody:
+class OtherBody(Struct, frozen=True):
     """The body of an operation that a resolver has no part in."""
 
     octets: bytes
 
+
+_TWO_EMPTY_LISTS = bytes(8)
 
 Body = (
     ResolutionRequest
@@ -166,6 +160,8 @@ def _read_error(cursor: Cursor) -> ErrorResponse:
 def write_body(body: Body) -> bytes:
     """Write a body."""
     match body:
+        case ResolutionRequest(handle, (), ()):
+            return write_text(handle) + _TWO_EMPTY_LISTS
         case ResolutionRequest(handle, indexes, types):
             return (
                 write_text(handle) + write_list(map(write_u32, indexes)) + write_list(map(write_text, types))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from resolver.errors import MessageFormatError
 from resolver.protocol.codes import MessageFlag
@@ -40,8 +41,7 @@ _FLAG_MASK = 0xE0
 _NO_FLAGS = MessageFlag(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True):
     """What identifies a message and tells how long it is."""
 
     version: ProtocolVersion

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from resolver.errors import MessageFormatError
 from resolver.protocol.codes import MessageFlag

@@ -7,7 +7,8 @@ whether a response belongs to a request.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from resolver.errors import MessageFormatError
 from resolver.model.handle import MAX_HANDLE_OCTETS
@@ -25,6 +26,7 @@ from resolver.protocol.wire import Cursor, write_bytes, write_text, write_u32
 
 __all__ = [
     "HEADER_SIZE",
+    "LAST_MOMENT",
     "NO_SITE_SERIAL",
     "Credential",
     "Header",
@@ -44,12 +46,14 @@ NO_SITE_SERIAL = 0xFFFF
 
 _PREFIX_REFERRAL_SINCE = (2, 5)
 
+LAST_MOMENT = 0xFFFF_FFFF
+"""Latest expiration that a header can tell, in the year 2106."""
+
 CLOCK_SKEW_S = 300
 """How far a server's clock may be behind ours before its answers count as expired."""
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """What is asked or answered, and under which conditions (RFC 3652 section 2.2.2)."""
 
     opcode: OpCode
@@ -65,8 +69,7 @@ class Header:
         return 0 < self.expiration < now - CLOCK_SKEW_S
 
 
-@dataclass(frozen=True, slots=True)
-class RequestDigest:
+class RequestDigest(Struct, frozen=True):
     """Digest of the header and body of the request that a response answers."""
 
     algorithm: str
@@ -76,8 +79,7 @@ class RequestDigest:
     """Written as a plain length and octets, as software before 2.1 did."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(Struct, frozen=True):
     """The signature of a message (RFC 3652 section 2.2.4)."""
 
     type: str
@@ -89,8 +91,7 @@ class Credential:
     flags: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(Struct, frozen=True):
     """A message of the handle protocol."""
 
     envelope: Envelope

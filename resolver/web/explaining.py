@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from resolver.answer.choose import NotAcceptable, Redirect, alias_of, choose_answer
 from resolver.answer.explain import Weighed, weigh_places

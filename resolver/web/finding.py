@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from resolver.answer.choose import alias_of
 from resolver.answer.extras import Extras, LocationData, read_location_data
@@ -20,8 +21,7 @@ from resolver.web.render import Caching
 __all__ = ["Finder", "Found"]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """A record, and what belongs to it."""
 
     followed: Followed

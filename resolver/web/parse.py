@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, unquote
+
+from msgspec import Struct
 
 from resolver.answer.preferences import Action, Preferences
 from resolver.errors import InvalidHandleError, ResolverError
@@ -66,77 +67,65 @@ class BadRequestError(ResolverError):
 # --- where it goes ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class FormRoute:
+class FormRoute(Struct, frozen=True):
     """The query form."""
 
 
-@dataclass(frozen=True, slots=True)
-class HelpRoute:
+class HelpRoute(Struct, frozen=True):
     """The page that explains the parameters."""
 
 
-@dataclass(frozen=True, slots=True)
-class StaticRoute:
+class StaticRoute(Struct, frozen=True):
     """A file of the pages: a style sheet, an icon, ``robots.txt``."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class HandleRoute:
+class HandleRoute(Struct, frozen=True):
     """A handle, for people: redirect or page."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ApiRoute:
+class ApiRoute(Struct, frozen=True):
     """A handle, for scripts: JSON."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class LinksetRoute:
+class LinksetRoute(Struct, frozen=True):
     """All links of a handle, for programs."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExplainRoute:
+class ExplainRoute(Struct, frozen=True):
     """A handle, for programs: how it is resolved."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixRoute:
+class PrefixRoute(Struct, frozen=True):
     """A prefix, for scripts: who runs its service, and where."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class WhichRoute:
+class WhichRoute(Struct, frozen=True):
     """Handles, for scripts: who is responsible for each."""
 
     texts: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ApiPageRoute:
+class ApiPageRoute(Struct, frozen=True):
     """What there is for scripts, explained to people."""
 
 
-@dataclass(frozen=True, slots=True)
-class ApiDescriptionRoute:
+class ApiDescriptionRoute(Struct, frozen=True):
     """The same, for programs (OpenAPI)."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnknownApiRoute:
+class UnknownApiRoute(Struct, frozen=True):
     """Something below ``/api/`` that does not exist."""
 
     path: str
@@ -311,8 +300,7 @@ def parameters_from_json(content: Any) -> Parameters:
     return Parameters(pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class HandleQuery:
+class HandleQuery(Struct, frozen=True):
     """What is asked about a handle."""
 
     handle: Handle

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from msgspec.structs import replace
 
 from resolver.errors import HandleNotFoundError, NoServerAnsweredError, RefusedError, ServiceNotFoundError
 from resolver.model.site import Site

@@ -7,8 +7,10 @@ import contextlib
 import gzip
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec.structs import replace
 
 from resolver.demo.faults import EVERYWHERE, Behaviour
 from resolver.demo.handle_service import HandleService, RecordStore

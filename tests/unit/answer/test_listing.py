@@ -6,12 +6,12 @@ import base64
 import json
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from resolver.answer.facts import MAX_SHOWN_LIST
 from resolver.answer.listing import (

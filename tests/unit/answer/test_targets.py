@@ -9,7 +9,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from resolver.answer.targets import DEFAULT_SCHEMES, MAX_TARGET_OCTETS, Target, Unusable, read_target
+from resolver.answer.targets import (
+    _STRIPPED,
+    DEFAULT_SCHEMES,
+    MAX_TARGET_OCTETS,
+    Target,
+    Unusable,
+    _read_text,
+    read_target,
+)
+from resolver.protocol.text import strict_text
 
 WITH_HOST = ["http", "https", "ftp", "ftps", "sftp", "git"]
 
@@ -401,3 +410,44 @@ def test_python_reads_the_same_host(scheme: str) -> None:
     parts = urlsplit(uri_of(f"{scheme}://üser:pw@bücher.example:8080/p?q#f"))
     assert (parts.username, parts.password) == ("%C3%BCser", "pw")
     assert (parts.hostname, parts.port) == ("xn--bcher-kva.example", 8080)
+
+
+# --- the short way ---------------------------------------------------------------------------------------
+
+_PIECES = st.one_of(
+    st.sampled_from(
+        [
+            *("http", "https", "HTTP", "ftp", "javascript", ":", "//", "/", "?", "#", "@", ":80", ":65536", ":"),
+            *("[::1]", "[", "]", "example.org", "a-b.c", "..", "%2F", "%", "\\", "\n", "\r", " ", "\t", "\0"),
+            *("ü", "ß", "\u202e", "\u0130", "<", '"', "'", "|", "~", "_", "!$&()*+,;="),
+        ]
+    ),
+    st.text(max_size=3),
+)
+_NEARLY_USUAL = st.one_of(
+    st.builds(
+        "{}://{}{}".format,
+        st.sampled_from(["http", "https", "Https", "ftp"]),
+        st.sampled_from(["example.org", "EXAMPLE.org:8080", "a_b.example", "x:99999", "", "-", "user@host"]),
+        st.lists(_PIECES, max_size=5).map("".join),
+    ),
+    st.lists(_PIECES, max_size=8).map("".join),
+).map(lambda text: text.encode("utf-8", "surrogatepass"))
+
+
+@given(
+    st.one_of(_NEARLY_USUAL, _HOSTILE),
+    st.sampled_from([DEFAULT_SCHEMES, frozenset({"http"}), frozenset({"https"}), frozenset()]),
+)
+@example(b"https://example.org/" + b"x" * (MAX_TARGET_OCTETS - 20), DEFAULT_SCHEMES)
+@example(b"https://example.org/" + b"x" * (MAX_TARGET_OCTETS - 19), DEFAULT_SCHEMES)
+@example(b"https://example.org/\n", DEFAULT_SCHEMES)
+@example(b"https://example.org:80", DEFAULT_SCHEMES)
+@example(b"https://example.org:", DEFAULT_SCHEMES)
+def test_what_is_usual_is_read_like_the_rest(data: bytes, schemes: frozenset[str]) -> None:
+    """The short way for usual URLs finds what the long one does, for whatever data and schemes."""
+    text = strict_text(data)
+    if text is None:
+        assert isinstance(read_target(data, schemes), Unusable)
+    else:
+        assert read_target(data, schemes) == _read_text(text.strip(_STRIPPED), schemes)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from resolver.errors import MessageFormatError
 from resolver.model.keys import DhPublicKey, DsaPublicKey, PublicKey, RsaPublicKey

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import dsa, rsa
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from resolver.errors import MessageFormatError, SignatureError
 from resolver.model.keys import DhPublicKey, DsaPublicKey, PublicKey, RsaPublicKey

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import replace
 from functools import cache
 
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, padding, rsa
+from msgspec.structs import replace
 
 from resolver.errors import SignatureError
 from resolver.protocol.bodies import ErrorResponse

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import lxml.html
 import pytest
+from msgspec.structs import replace
 
 from resolver.answer.listing import show_value
 from resolver.answer.targets import Target, read_target

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from resolver.errors import ClosingError
+from resolver.web.languages import Reader
 from resolver.web.problems import internal_problem, problem_of
 from resolver.web.render import Caching, Renderer, template_folders
 from tests.unit.web.pages import HARMLESS, NEVER, NOW, problem_view, renderer, values_view
@@ -379,6 +381,19 @@ def test_folder_of_the_operator_comes_first(tmp_path: Path) -> None:
     """Shipped templates are always there, the operator's before them."""
     assert template_folders(None)[-1].joinpath("layout.html").is_file()
     assert template_folders(tmp_path) == [tmp_path, *template_folders(None)]
+
+
+def test_what_is_prepared_needs_no_file_any_more(tmp_path: Path) -> None:
+    """An upgrade that replaces files while a worker runs changes none of its pages, in any language."""
+    folder = tmp_path / "templates"
+    shutil.copytree(template_folders(None)[0], folder)
+    own = Renderer([folder], site_name="", base_url="", contact="", version="", clock=lambda: NOW)
+    own.prepare()
+    shutil.rmtree(folder)
+    page = body_of(own.page("form.html", {"asked": ""}, NEVER, reader=Reader("de")))
+    assert '<html lang="de"' in page
+    assert "Hilfe" in page
+    assert "العربية" in body_of(own.page("form.html", {"asked": ""}, NEVER, reader=Reader(query="")))
 
 
 def test_half_characters_do_not_break_a_page() -> None:
