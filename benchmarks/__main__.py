@@ -57,7 +57,7 @@ class Effort:
     connections: tuple[int, ...]
 
 
-FULL = Effort(7, 3.0, 10_000, 200_000, 10, 20_000, CONNECTIONS)
+FULL = Effort(7, 3.0, 10_000, 200_000, 10, 50_000, CONNECTIONS)
 QUICK = Effort(3, 1.0, 1000, 4000, 2, 3000, (1, 8, 32, 128))
 
 Fact = Callable[[Effort], tuple[str, dict[str, Any]]]

@@ -6,7 +6,7 @@ import contextlib
 import statistics
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -244,25 +244,26 @@ ROWS = {
 }
 
 
-def memory_per_record(folder: Path, handles: int = 20_000) -> tuple[float, float]:
+def memory_per_record(folder: Path, handles: int = 50_000) -> tuple[float, float]:
     """Return how many octets a worker grows by for each one-URL record: the record alone, then with its answer."""
-    with resolver(folder, handles=handles) as subject:
+    known = handles // 5  # by then all tables of a fixed size are full
+    with resolver(folder, *ROOM, handles=handles) as subject:
         path = f"/{PREFIX}/"
-        apply_load(subject.url, path, seconds=2)  # warm all but what is measured
+        visit_all(subject.url, path, known)
         before = memory_octets(subject.pid)
-        _visit_once(subject.url, path, handles)
+        _visit_once(subject.url, path, range(known, handles))
         between = memory_octets(subject.pid)
         visit_all(subject.url, path, handles)
         after = memory_octets(subject.pid)
-    return (between - before) / handles, (after - before) / handles
+    return (between - before) / (handles - known), (after - before) / (handles - known)
 
 
-def _visit_once(url: str, path: str, handles: int) -> None:
+def _visit_once(url: str, path: str, numbers: Iterable[int]) -> None:
     host, _, port = url.removeprefix("http://").partition(":")
     import http.client
 
     connection = http.client.HTTPConnection(host, int(port), timeout=10)
-    for number in range(handles):
+    for number in numbers:
         connection.request("GET", f"{path}{number}")
         connection.getresponse().read()
     connection.close()

@@ -1,7 +1,8 @@
 """``python -m benchmarks.shedding``: warm redirects while far too many visitors want what nobody knows.
 
 The server of the handles takes half a second for each answer and is asked 32 questions at a time, so that it
-can do 64 a second; 20 times as many come.
+can do 64 a second; 20 times as many come. What the crowd is told, and how soon, is asked of visitors of another kind,
+without the load.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from benchmarks.load import Measured, apply_load
 from benchmarks.network import PREFIX
 from benchmarks.processes import pinned, python, running_network
 from benchmarks.rows import ours
-from benchmarks.visitors import HANDLES
+from benchmarks.visitors import CONNECTIONS, HANDLES
 from resolver.transport.gate import MAX_RUNNING
 
 DELAY_S = 0.5
@@ -53,22 +54,28 @@ def main() -> None:
             )
 
         measure()
+        lasts_s = options.seconds + SETTLE_S + 1
         for _ in range(options.runs):
             calm.append(measure())
-            crowd = python(
-                "benchmarks.visitors", subject.url, str(CAPACITY * TIMES), str(options.seconds + SETTLE_S + 1)
-            )
-            with subprocess.Popen(pinned(1, crowd), stdout=subprocess.PIPE, text=True) as visitors:
+            with subprocess.Popen(_crowd(subject.url, lasts_s), stdout=subprocess.DEVNULL) as crowd:
                 time.sleep(SETTLE_S)
                 crowded.append(measure())
-                said, _ = visitors.communicate(timeout=60)
-            told.append(json.loads(said))
+                crowd.wait(60)
+        visitors = python("benchmarks.visitors", subject.url, str(CAPACITY * TIMES), str(lasts_s))
+        told.append(json.loads(subprocess.check_output(pinned(1, visitors), text=True, timeout=60)))
     ratio = statistics.median(a.requests_per_s / b.requests_per_s for a, b in zip(crowded, calm, strict=True))
     print(f"calm:    {_shown(calm)}")
     print(f"crowded: {_shown(crowded)}")
     print(f"warm redirects keep {ratio:.0%} of their throughput (median of pairs)")
     for one in told:
         print(f"{CAPACITY * TIMES:.0f} cold requests a second: {one}")
+
+
+def _crowd(url: str, seconds: float) -> list[str]:
+    """Return the command of a crowd that costs next to nothing: it shares its core with the load."""
+    script = str(Path(__file__).parent / "crowd.lua")
+    options = [f"-c{CONNECTIONS}", "-t1", f"-d{seconds:.0f}s", "-s", script, url, "--"]
+    return pinned(1, ["wrk", *options, f"/{PREFIX}/", str(HANDLES), str(CAPACITY * TIMES), str(CONNECTIONS)])
 
 
 def _shown(runs: list[Measured]) -> str:

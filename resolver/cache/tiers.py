@@ -24,7 +24,7 @@ from resolver.tasks import Background
 if TYPE_CHECKING:
     from resolver.cache.redis import RedisTier
 
-__all__ = ["Cached", "Freshness", "TieredCache", "Watch", "freshness"]
+__all__ = ["Cached", "Freshness", "Held", "TieredCache", "Watch", "freshness"]
 
 Freshness = Literal["fresh", "stale", "expired"]
 
@@ -104,12 +104,20 @@ def _is_below(key: str, prefix: str) -> bool:
     return any(name == prefix or name.startswith(f"{prefix}.") for name in names)
 
 
+class Held(Struct, frozen=True, gc=False):
+    """An entry as memory holds it."""
+
+    octets: bytes
+    epoch: int
+    """In which it was last known to be right."""
+
+
 class TieredCache:
     """Entries by cache key, in memory and in Redis."""
 
     def __init__(
         self,
-        memory: MemoryCache[tuple[bytes, int]],
+        memory: MemoryCache[Held],
         redis: RedisTier | None,
         background: Background,
         *,
@@ -121,7 +129,7 @@ class TieredCache:
         """Combine the tiers.
 
         Args:
-            memory: holds octets and the epoch in which they were last known to be right.
+            memory: the first tier.
             redis: the shared tier, if there is one.
             background: runs writes that nobody waits for.
             stale_max_s: how long past its lifetime a record may stand in.
@@ -350,16 +358,15 @@ class TieredCache:
     def _from_memory(self, key: str) -> Cached | None:
         return self._judge(key, self.memory.get(key))
 
-    def _judge(self, key: str, held: tuple[bytes, int] | None) -> Cached | None:
+    def _judge(self, key: str, held: Held | None) -> Cached | None:
         if held is None:
             return None
-        octets, epoch = held
-        entry = decode_entry(key, octets)
+        entry = decode_entry(key, held.octets)
         state = freshness(entry, self._clock(), self._stale_max_s)
         if state == "expired":
             self.memory.drop(key)
             return None
-        if state == "fresh" and epoch != self._epoch:
+        if state == "fresh" and held.epoch != self._epoch:
             return Cached(entry, "stale")
         return Cached(entry, state, wanted=self.memory.frequency(key) > 1)
 
@@ -376,7 +383,7 @@ class TieredCache:
             self.memory.drop(key)
         else:
             octets = encode_entry(key, entry)
-            self.memory.put(key, (octets, self._epoch), len(octets))
+            self.memory.put(key, Held(octets, self._epoch), len(octets))
         self._observer.cache_records(len(self.memory))
 
     def _keep_s(self, entry: Entry) -> float:

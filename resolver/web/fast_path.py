@@ -212,8 +212,20 @@ class FastPath:
 
     # --- answering ---------------------------------------------------------------------------------------
 
-    def answer(self, connection: RequestHandler, requests: Sequence[tuple[RawRequestMessage, Any]]) -> int:
-        """Answer the requests at the front for which there is an answer at hand; return how many those were."""
+    def answer(
+        self,
+        connection: RequestHandler,
+        requests: Sequence[tuple[RawRequestMessage, Any]],
+        *,
+        sheds: bool = True,
+    ) -> int:
+        """Answer the requests at the front for which there is an answer at hand; return how many those were.
+
+        Args:
+            connection: on which they came.
+            requests: as aiohttp's parser gives them.
+            sheds: whether those for which there is no room are turned away as well.
+        """
         started, now = time.perf_counter(), self._clock()
         answered: list[tuple[Tally, AccessEntry | None, bytes]] = []
         octets: list[bytes] = []
@@ -222,7 +234,7 @@ class FastPath:
             if not is_plain(request, body) or method not in ("GET", "HEAD"):
                 break
             ready = self._find(connection, request.path, headers, now)
-            if ready is None and self._is_one_host and self._sheds(request.path):
+            if ready is None and sheds and self._is_one_host and self._sheds(request.path):
                 request_id = self._request_id()
                 octets.append(busy_answer(request_id, with_body=method == "GET"))
                 answered.append((self._tally("redirect", "busy", 0), BUSY_ENTRY, request_id))
@@ -245,11 +257,15 @@ class FastPath:
         return len(answered)
 
     def answer_one(self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str]) -> bool:
-        """Answer a plain GET, if there is an answer at hand; return whether there was."""
+        """Answer a plain GET, if there is an answer at hand or no room for a lookup; return whether it was."""
         started, now = time.perf_counter(), self._clock()
         ready = self._find(connection, target, headers, now)
         if ready is None:
-            return False
+            return (
+                self._is_one_host
+                and self._sheds(target)
+                and self._turn_away(connection, target, headers, started)
+            )
         ids = self._ids
         request_id = said_id = ids.pop() if ids else self._request_id()
         if self._admits is not None or ready.kind.has_etag:
@@ -263,6 +279,16 @@ class FastPath:
         self._count(connection, ready.kind.tally, elapsed_s)
         if ready.entry is not None:
             self._note(connection, "GET", target, headers, ready.entry, request_id, elapsed_s)
+        return True
+
+    def _turn_away(
+        self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str], started: float
+    ) -> bool:
+        request_id = self._request_id()
+        connection.transport.write(busy_answer(request_id))  # type: ignore[union-attr]  # data have just come in on it
+        elapsed_s = time.perf_counter() - started
+        self._count(connection, self._tally("redirect", "busy", 0), elapsed_s)
+        self._note(connection, "GET", target, headers, BUSY_ENTRY, request_id, elapsed_s)
         return True
 
     def _admit(

@@ -49,6 +49,7 @@ STALE_MAX_AGE_S = 30
 _REACHING_OUT = (
     *(nodes.Extends, nodes.Include, nodes.Import, nodes.FromImport, nodes.CallBlock),
     *(nodes.FilterBlock, nodes.ContextReference, nodes.ScopedEvalContextModifier, nodes.EvalContextModifier),
+    *(nodes.Macro, nodes.Block, nodes.AssignBlock),  # what they show can be had as a text, and changed
 )
 
 # Names and colons only: what stands in Host goes into links, and comes from the visitor.

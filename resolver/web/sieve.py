@@ -56,7 +56,7 @@ class KnownHeads(dict[bytes, "CIMultiDictProxy[str]"]):
 class Sieve:
     """Stands in for the parser of a connection, and lets through what has no ready answer."""
 
-    __slots__ = ("_connection", "_fast", "_heads", "_parser", "is_between", "under_way")
+    __slots__ = ("_connection", "_fast", "_heads", "_parser", "is_between", "under_way", "was_tried")
 
     def __init__(self, connection: RequestHandler, fast: FastPath, heads: KnownHeads) -> None:
         self._connection = connection
@@ -65,6 +65,8 @@ class Sieve:
         self._parser: Any = connection._parser
         self.is_between = True
         """Whether the parser has read nothing yet but whole plain requests, each of which came alone."""
+        self.was_tried = False
+        """Whether what comes next was looked at before it was parsed."""
         self.under_way = 0
         """Requests that were passed on and are not answered yet."""
 
@@ -88,7 +90,7 @@ class Sieve:
             return result
         answered = 0
         if not upgraded and self.is_idle and len(requests) < MAX_BATCH:
-            answered = self._fast.answer(self._connection, requests)
+            answered = self._fast.answer(self._connection, requests, sheds=not self.was_tried)
         self.under_way += len(requests) - answered
         if not answered:
             return result
@@ -164,7 +166,9 @@ class FastConnection(GuardedConnection):
                 self._request_in_progress = True  # whoever stops the worker waits for it
                 _stay_alive(self, 0)
                 return
+            self._sieve.was_tried = True
         super().data_received(data)
+        self._sieve.was_tried = False
 
     def _hold(self, data: bytes) -> None:
         """Keep what comes before the answer that is under way; no more than has come until reading ends."""

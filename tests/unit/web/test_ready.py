@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from resolver.cache.entry import CachedRecord, encode_entry
 from resolver.cache.memory import MAX_FREQUENCY, MemoryCache
+from resolver.cache.tiers import Held
 from resolver.model.record import HandleRecord, HandleValue
 from resolver.web.ready import MAX_BODY_OCTETS, MAX_SAID, ReadyAnswer, Tally, fold
 from resolver.web.render import Caching
@@ -166,7 +167,7 @@ def test_redirects_share_all_but_their_words() -> None:
 def test_a_record_and_its_answer_weigh_a_kibibyte_at_most() -> None:
     """So much a worker grows by for a remembered record with one URL and its ready redirect, and it knows that."""
     count = 5000
-    cache: MemoryCache[tuple[bytes, int]] = MemoryCache(10**6, 2**40)
+    cache: MemoryCache[Held] = MemoryCache(10**6, 2**40)
     answers: dict[str, ReadyAnswer] = {}
     tracemalloc.start()
     try:
@@ -181,7 +182,7 @@ def test_a_record_and_its_answer_weigh_a_kibibyte_at_most() -> None:
     assert grown <= cache.octets / count <= 1.25 * grown
 
 
-def _remember(cache: MemoryCache[tuple[bytes, int]], answers: dict[str, ReadyAnswer], handle: str) -> None:
+def _remember(cache: MemoryCache[Held], answers: dict[str, ReadyAnswer], handle: str) -> None:
     url = f"https://repository.example.org/items/{handle}"
     record = HandleRecord(
         handle,
@@ -191,7 +192,7 @@ def _remember(cache: MemoryCache[tuple[bytes, int]], answers: dict[str, ReadyAns
         ),
     )
     entry = encode_entry(handle, CachedRecord(record, NOW + 0.5, 3600.0, "udp://192.0.2.1:2641"))
-    cache.put(handle, (entry, 0), len(entry))
+    cache.put(handle, Held(entry, 0), len(entry))
     link = f'<https://hdl.handle.net/{handle}>; rel="cite-as", </api/handles/{handle}>; rel="describedby"'
     page = f'<!doctype html><p>This handle leads to <a href="{url}">{url}</a></p>'
     expires_at = NOW + float(len(answers))
