@@ -24,6 +24,7 @@ from resolver.answer.listing import show_value
 from resolver.answer.locations import Circumstances
 from resolver.answer.negotiation import Requester, language_matches, prefers_json, read_weighted
 from resolver.answer.place_list import places_json, places_xml
+from resolver.answer.plain import plain_target
 from resolver.answer.preferences import Preferences
 from resolver.answer.record_headers import read_record_headers
 from resolver.answer.record_json import record_json, write_json
@@ -154,9 +155,12 @@ def record(octets: bytes) -> None:
     view = view_record(HANDLE, citation_url(HANDLE), values, DEFAULT_SCHEMES)
     for form in FORMATS:
         form.write(view)
-    alias_of(found, Preferences())
-    tombstone_of(found, None, DEFAULT_SCHEMES)
+    alias, tombstone = alias_of(found, Preferences()), tombstone_of(found, None, DEFAULT_SCHEMES)
     _answer(found)
+    plain = plain_target(found, DEFAULT_SCHEMES)
+    if plain is not None:
+        assert alias is tombstone is None, "not so plain"
+        assert choose_answer(found, Preferences()) == Redirect(plain), "the short way leads elsewhere"
 
 
 def _answer(found: HandleRecord) -> None:

@@ -170,13 +170,15 @@ async def soak(options: argparse.Namespace) -> Outcome:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="soak-")))
         services, bootstrap = await stack.enter_async_context(network(folder, truth))
         common = [
-            *("--bootstrap", str(bootstrap), "--allow-private-addresses", "--redis", redis.url),
+            *("--bootstrap", str(bootstrap), "--allow-private-addresses"),
             *("--stale-max", str(STALE_MAX_S), "--not-found-ttl", str(ABSENCE_S), "--deadline", "3"),
             *("--cache-size", str(CACHE_SIZE), "--log-level", "error"),
         ]
-        logs = [folder / "restless.log", folder / "calm.log"]
-        restless = await stack.enter_async_context(program(logs[0], *common, "--workers", "2"))
-        calm = await stack.enter_async_context(program(logs[1], *common))
+        logs = [folder / name for name in ("restless.log", "calm.log", "alone.log")]
+        shared = [*common, "--redis", redis.url]
+        restless = await stack.enter_async_context(program(logs[0], *shared, "--workers", "2"))
+        calm = await stack.enter_async_context(program(logs[1], *shared))
+        alone = await stack.enter_async_context(program(logs[2], *common))
         broken = Chaos(services, redis, restless[0], random.Random(options.seed))  # noqa: S311 - an order
         outcome = Outcome(began_at, 0.0, f"python -m soak --minutes {options.minutes:g}", broken.broken)
         until = time.time() + options.minutes * 60
@@ -184,12 +186,14 @@ async def soak(options: argparse.Namespace) -> Outcome:
             aside = [
                 group.create_task(watch(outcome, (children_of(calm[0]) or [calm[0]])[-1])),
                 group.create_task(tell(outcome)),
-                group.create_task(notice_starvation(broken.broken, [os.getpid(), restless[0], calm[0]])),
+                group.create_task(
+                    notice_starvation(broken.broken, [os.getpid(), restless[0], calm[0], alone[0]])
+                ),
             ]
             group.create_task(broken.rage(until))
             visits = [
                 group.create_task(visit(outcome, url, options, seed, until - time.time()))
-                for seed, url in enumerate((restless[1], calm[1]), start=options.seed)
+                for seed, url in enumerate((restless[1], calm[1], alone[1]), start=options.seed)
             ]
             await asyncio.wait(visits)
             for task in aside:
@@ -208,7 +212,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument(
-        "--connections", type=int, default=16, help="visitors at a time, for each of two programs"
+        "--connections", type=int, default=16, help="visitors at a time, for each of three programs"
     )
     parser.add_argument("--pause", type=float, default=0.0, help="seconds between two questions of a visitor")
     parser.add_argument("--seed", type=int, default=1, help="of the order in which things break")

@@ -134,7 +134,7 @@ def write_markdown(outcome: Outcome, plot_name: str) -> str:
         f"Written by `{outcome.command}`: {minutes:.0f} minutes, {faults.total()} faults one after the other. Each",
         "answer was held against what was true when it was asked for. Two programs share a Redis: one has two",
         "workers, which are killed, frozen and replaced; the other is calm, lives through everything else, and its",
-        "memory is watched.",
+        "memory is watched. A third program has no Redis.",
         "",
         "| | |",
         "|---|---:|",

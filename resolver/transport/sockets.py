@@ -68,6 +68,12 @@ class Sockets:
             self._ears = _Ears(loop)
         return _Socket(address, port, receiver, self._ears)
 
+    def close(self) -> None:
+        """Hear nothing more on any of them."""
+        if self._ears is not None:
+            self._ears.close()
+            self._ears = None
+
 
 class _Ears:
     """Hears for many sockets by one entry in the event loop."""
@@ -85,15 +91,23 @@ class _Ears:
         if self._set is None:
             self.loop.add_reader(descriptor, read)
             return
-        self._readers[descriptor] = read
         self._set.register(descriptor, select.EPOLLIN)
+        self._readers[descriptor] = read
 
     def ignore(self, descriptor: int) -> None:
         """Call it no more; the socket is about to be closed, which takes it out of the set."""
         if self._set is None:
             self.loop.remove_reader(descriptor)
         else:
-            del self._readers[descriptor]
+            self._readers.pop(descriptor, None)
+
+    def close(self) -> None:
+        """Leave the event loop."""
+        for descriptor in list(self._readers):
+            self.ignore(descriptor)
+        if self._set is not None:
+            self.loop.remove_reader(self._set.fileno())
+            self._set.close()
 
     def _listen(self, ready: select.epoll) -> None:
         for descriptor, _ in ready.poll(0, MAX_EVENTS):

@@ -43,7 +43,8 @@ class UdpTransport:
             open_channel: by a socket unless something else is given.
         """
         self._timeouts_s = tuple(timeouts_s)
-        self._open_channel = open_channel or Sockets().open
+        self._sockets = Sockets()
+        self._open_channel = open_channel or self._sockets.open
         self._ready: list[_Shot] = []
 
     async def exchange(self, address: IPAddress, port: int, message: bytes) -> bytes:
@@ -69,6 +70,10 @@ class UdpTransport:
         if answer is None:
             raise LookupTimeoutError(f"udp: no answer within {sum(self._timeouts_s):.1f} s")
         return answer
+
+    def close(self) -> None:
+        """Give back what is kept between exchanges; more of them may follow all the same."""
+        self._sockets.close()
 
     def shoot(
         self, address: IPAddress, port: int, message: bytes, patience_s: float, on_answer: OnAnswer

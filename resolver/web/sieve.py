@@ -183,7 +183,7 @@ class FastConnection(GuardedConnection):
         self._request_in_progress = False
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)
-        if self.transport is None:
+        if self.transport is None or self.transport.is_closing():
             return  # the visitor has left
         if held:
             self.transport.resume_reading()
