@@ -216,8 +216,9 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("outcome", ["answer", "refused", "silence"])
 async def test_nothing_is_left_open(service: HandleService, port: int, outcome: str) -> None:
-    """However exchanges end, their sockets are closed."""
-    kinds = (UdpTransport((0.05,)), TcpTransport(timeout_s=0.05))
+    """However exchanges end, their sockets are closed; what is kept between them is given back in the end."""
+    udp = UdpTransport((0.05,))
+    kinds = (udp, TcpTransport(timeout_s=0.05))
     if outcome == "silence":
         service.behaviour.silent = frozenset({"udp", "tcp"})
     if outcome == "refused":
@@ -227,6 +228,8 @@ async def test_nothing_is_left_open(service: HandleService, port: int, outcome: 
         for _ in range(5):
             with contextlib.suppress(UpstreamError):
                 await ask(kind, port)
+    await until(lambda: open_files() <= before + 1)
+    udp.close()
     await until(lambda: open_files() <= before)
 
 
