@@ -59,6 +59,9 @@ __all__ = ["MAX_EXCHANGES", "Budget", "Driver"]
 MAX_EXCHANGES = 40
 """Questions that one visitor's request may cause, whatever records refer to; nothing refills it."""
 
+MAX_UNANSWERED = 12
+"""Of these, questions to one address that have no answer: whoever owns a prefix chooses whom we send datagrams to."""
+
 REQUEST_LIFETIME_S = 43_200
 """What deployed clients write into the expiration of a request."""
 
@@ -80,6 +83,8 @@ _DEFAULT_FLAGS = OpFlag.RECURSIVE | OpFlag.CACHE_CERTIFY
 class _Shared:
     exchanges_left: int = MAX_EXCHANGES
     refusals: int = 0
+    unanswered: dict[IPAddress, int] = field(default_factory=dict)
+    """Questions to each address since its last answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,16 +129,27 @@ class Budget:
         ends_at = asyncio.get_running_loop().time() + deadline_s
         return Budget(ends_at, self.depth, self.chain, self.shared, self.trace)
 
-    def spend(self) -> None:
-        """Pay for one question to a server.
+    def spend(self, address: IPAddress | None = None) -> None:
+        """Pay for one question to a server at ``address``.
 
         Raises:
-            UpstreamError: nothing is left.
+            UpstreamError: nothing is left, or enough questions were sent there in vain.
         """
-        if self.shared.exchanges_left <= 0:
-            self.shared.refusals += 1
-            raise UpstreamError(f"{MAX_EXCHANGES} questions to servers did not lead to an answer")
-        self.shared.exchanges_left -= 1
+        shared = self.shared
+        unanswered = 0 if address is None else shared.unanswered.get(address, 0)
+        if shared.exchanges_left <= 0 or unanswered >= MAX_UNANSWERED:
+            shared.refusals += 1
+            if shared.exchanges_left <= 0:
+                raise UpstreamError(f"{MAX_EXCHANGES} questions to servers did not lead to an answer")
+            raise UpstreamError(f"{unanswered} questions to {address} had no answer")
+        shared.exchanges_left -= 1
+        if address is not None:
+            shared.unanswered[address] = unanswered + 1
+
+    def answered(self, address: IPAddress | None) -> None:
+        """Take note that somebody who wants to be asked lives at ``address``."""
+        if address is not None:
+            self.shared.unanswered.pop(address, None)
 
 
 Infrastructure = Callable[[Fetch, Budget], Awaitable[Fetched]]
@@ -280,7 +296,7 @@ class Driver:
         started = time.monotonic()
         began_s = budget.trace.now_s if budget.trace is not None else 0.0
         try:
-            budget.spend()
+            budget.spend(candidate.endpoint.address)
         except UpstreamError as error:
             return Failed(candidate, error)  # nobody was asked, so nobody is to blame
         try:
@@ -295,6 +311,7 @@ class Driver:
             if time.monotonic() - started > candidate.patience_s and not candidate.is_probe:
                 self.health.failed(candidate, time.monotonic())
             raise
+        budget.answered(candidate.endpoint.address)
         self._note_answer(candidate, question, message, started)
         _note(budget, candidate, question, began_s, message.code.name, received=_size(message))
         return Heard(candidate, message)

@@ -14,9 +14,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import cycle, islice
+
+from msgspec.structs import replace
 
 from resolver.errors import (
     HandleNotFoundError,
@@ -280,7 +282,7 @@ def _ask_service(sites: tuple[Site, ...], question: Question, directory: Directo
                 raise InvalidHandleError("the service calls this handle invalid")
             case (ResponseCode.SERVICE_REFERRAL | ResponseCode.PREFIX_REFERRAL) as code, ReferralResponse():
                 question = replace(question, recursion_count=question.recursion_count + 1)
-                sites = yield from _referred_sites(code, body, question, directory)
+                sites = yield from _referred_sites(heard.candidate, code, body, question, directory)
             case code, ErrorResponse(text, _):
                 raise RefusedError(code, text)
             case code, ChallengeResponse():
@@ -289,9 +291,7 @@ def _ask_service(sites: tuple[Site, ...], question: Question, directory: Directo
                 raise MessageFormatError(
                     f"{heard.candidate} answered {code.name} with a body that does not go with it"
                 )
-    raise NoServerAnsweredError(
-        [(str(heard.candidate), MessageFormatError("one referral leads to the next without end"))]
-    )
+    raise _led_astray(heard.candidate, "one referral leads to the next without end")
 
 
 _AUTHORITATIVE_BIT = OpFlag.AUTHORITATIVE.value
@@ -303,10 +303,14 @@ def _answer(heard: Heard, record: HandleRecord) -> Answer:
 
 
 def _referred_sites(
-    code: ResponseCode, referral: ReferralResponse, question: Question, directory: Directory
+    candidate: Candidate,
+    code: ResponseCode,
+    referral: ReferralResponse,
+    question: Question,
+    directory: Directory,
 ) -> Conversation[tuple[Site, ...]]:
     if question.recursion_count > RECURSION_LIMIT:
-        raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "too many referrals")
+        raise _led_astray(candidate, "referred to somebody else once too many")
     if code is ResponseCode.PREFIX_REFERRAL and not question.handle.is_prefix_handle:
         raise RefusedError(code, "a prefix referral for a handle that is no prefix")
     values = HandleRecord(referral.handle, referral.values or ())
@@ -319,14 +323,17 @@ def _referred_sites(
         try:
             fetched = yield from _fetch(Handle.parse(referral.handle), question)
         except (InvalidHandleError, HandleNotFoundError):
-            sites = ()  # the mistake of whoever refers, and no word about the handle that was asked for
+            sites = ()
         else:
             sites = yield from sites_of(fetched.record, wanted[0], directory, question)
         if sites:
             return sites
-    raise ServiceNotFoundError(
-        question.handle.text, question.handle.prefix, "a server referred to a service without sites"
-    )
+    raise _led_astray(candidate, "referred to a service without sites")
+
+
+def _led_astray(candidate: Candidate, how: str) -> NoServerAnsweredError:
+    """Return the error for referrals in vain: the mistake of who refers, and no word about the handle asked for."""
+    return NoServerAnsweredError([(str(candidate), UpstreamError(how))])
 
 
 def _ask_in_turn(sites: tuple[Site, ...], question: Question) -> Conversation[Heard]:

@@ -378,8 +378,6 @@ _REASONS = (
     phrase("this host does not answer for it"),
     phrase("too many lookups lead to one another"),
     phrase("its services refer to each other in a circle"),
-    phrase("too many referrals"),
-    phrase("a server referred to a service without sites"),
     phrase("it comes back to itself"),
     phrase("empty handle"),
     phrase("handle is not UTF-8"),

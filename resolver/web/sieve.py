@@ -161,7 +161,8 @@ class FastConnection(GuardedConnection):
             if self._fast.answer_one(self, target, headers):
                 _stay_alive(self, 1)
                 return
-            if self._cold is not None and self._cold.begin(target, self._answer_cold):
+            # Where the visitor does not read, answers wait on the ordinary way rather than in our memory.
+            if self._cold is not None and not self._paused and self._cold.begin(target, self._answer_cold):
                 self._asked = data
                 self._request_in_progress = True  # whoever stops the worker waits for it
                 _stay_alive(self, 0)
@@ -195,7 +196,10 @@ class FastConnection(GuardedConnection):
         else:
             super().data_received(asked)
         if self._cold is not None and self._cold.draining.is_on:
-            self.close()
+            if answer is None:
+                self.close()
+            else:
+                self.force_close()  # nobody else would end it before the worker ends
         if held:
             self.data_received(held)
 

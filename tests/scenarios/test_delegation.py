@@ -23,7 +23,8 @@ from resolver.model.record import HandleRecord, HandleValue
 from resolver.model.site import Transport
 from resolver.protocol.bodies import Body, ErrorResponse, ReferralResponse, ResolutionResponse
 from resolver.protocol.codes import ResponseCode
-from resolver.resolution.driver import MAX_EXCHANGES
+from resolver.resolution.driver import MAX_EXCHANGES, MAX_UNANSWERED
+from resolver.resolution.remembering import Lifetimes
 from resolver.resolution.trace import Trace
 from tests.fakes import record_of, service_value, site_at, site_value, url_value
 from tests.scenarios.world import DEADLINE_S, HANDLE, MIRROR, PRIMARY, REGISTRY, World, loop_time, url_of
@@ -229,15 +230,96 @@ async def test_referrals_in_a_circle(world: World) -> None:
     assert world.asked(PRIMARY, MIRROR) == 11
 
 
+RING = {HANDLE: "10.1/a", "10.1/a": "10.1/b", "10.1/b": "10.1/a"}
+
+
+def refer_in_a_circle(world: World) -> None:
+    """Let both servers of the service refer each handle to another one of the same prefix, round and round."""
+    for address in (PRIMARY, MIRROR):
+        world.script(address, lambda handle: refers(handle=RING[handle]))
+
+
+async def test_handles_referred_to_in_a_circle(world: World) -> None:
+    """A service whose referrals lead back to themselves gave no usable answer: trouble, and no absence."""
+    refer_in_a_circle(world)
+    with pytest.raises(NoServerAnsweredError, match="referred"):
+        await world.resolve()
+    assert world.exchanges <= 8
+    assert loop_time() < 1
+
+
+async def test_circle_counts_no_longer_than_a_failure(world: World) -> None:
+    """Who refers in a circle is asked again as soon as one that failed; for a moment nobody else asks it."""
+    usual = world.services[PRIMARY]
+    refer_in_a_circle(world)
+    with pytest.raises(UpstreamError):
+        await world.resolve()
+    world.network.add(PRIMARY, usual)
+    asked = world.exchanges
+    with pytest.raises(UpstreamError):
+        await world.resolve()
+    assert world.exchanges == asked
+    await world.pass_time(Lifetimes().failure)
+    assert await world.url() == "https://example.org/"
+
+
+async def test_circle_leaves_the_last_known_answer(world: World) -> None:
+    """A record past its time stands in for a service that refers in a circle, for everybody and at once."""
+    await world.resolve()
+    await world.pass_time(Lifetimes().record_max)
+    refer_in_a_circle(world)
+    for _ in range(2):
+        resolved = await world.resolve()
+        assert (url_of(resolved), resolved.stale) == ("https://example.org/", True)
+    assert loop_time() < Lifetimes().record_max + 1
+
+
+async def test_circle_tells_nothing_about_the_handles_in_it(world: World) -> None:
+    """What is referred to on the way round is not taken for missing, nor for failed, when asked for on its own."""
+    for address in (PRIMARY, MIRROR):
+        world.script(
+            address,
+            lambda handle: refers(handle="10.1/a") if handle == HANDLE else knows(handle, url_value()),
+        )
+    with pytest.raises(UpstreamError):
+        await world.resolve()
+    assert await world.url("10.1/a") == "https://example.org/"
+
+
+async def test_registry_refers_in_a_circle(world: World) -> None:
+    """A registry that refers in a circle is in trouble: no prefix counts as unregistered for it."""
+    usual = world.registry
+    world.script(REGISTRY, lambda handle: refers(handle=handle))
+    with pytest.raises(UpstreamError):
+        await world.resolve()
+    world.network.add(REGISTRY, usual)
+    await world.pass_time(Lifetimes().failure)
+    assert await world.url() == "https://example.org/"
+
+
+async def test_referral_to_a_service_that_does_not_exist(world: World) -> None:
+    """Nor is a handle missing whose server refers to a service that nobody knows."""
+    await world.resolve()
+    await world.pass_time(Lifetimes().record_max)
+    for address in (PRIMARY, MIRROR):
+        world.script(address, lambda handle: refers(handle="10.9/no-such-service"))
+    assert (await world.resolve()).stale
+    with pytest.raises(NoServerAnsweredError, match="referred"):
+        await world.resolve("10.1/new")
+
+
 # --- graphs made to keep us busy -------------------------------------------------------------------------
 
 
-def expensive(world: World, prefix: str, *, then: str) -> None:
-    """Register a prefix whose services take more questions than anybody may cause, and lead to ``then`` at last."""
+def expensive(world: World, prefix: str, *, then: str, at: str | None = None) -> None:
+    """Register a prefix whose services take more questions than anybody may cause, and lead to ``then`` at last.
+
+    They are at as many addresses where nobody is, or all ``at`` one.
+    """
     handles = []
     for number in range(19):
         below = f"{prefix}.{number}"
-        world.register(below, site_value(site_at(NOBODY)))
+        world.register(below, site_value(site_at(at or f"203.0.113.{100 + number}")))
         handles.append(f"{below}/serv")
     world.register(prefix, *(service_value(handle, n) for n, handle in enumerate([*handles, then])))
 
@@ -248,6 +330,15 @@ async def test_quota(world: World) -> None:
     with pytest.raises(ResolverError):
         await world.resolve("10.66/x")
     assert world.exchanges == MAX_EXCHANGES
+
+
+async def test_nobody_is_flooded(world: World) -> None:
+    """However often records name one address, it gets twelve questions of a request if it does not answer."""
+    expensive(world, "10.66", then="10.1/serv", at=NOBODY)
+    with pytest.raises(ResolverError):
+        await world.resolve("10.66/x")
+    registry = 1 + 19
+    assert world.exchanges == registry + MAX_UNANSWERED + 2  # the others are those of the handle that is found
 
 
 async def test_quota_is_spent_once(world: World) -> None:
@@ -348,6 +439,7 @@ answers = st.one_of(
 behaviours = st.sampled_from(["answers", "answers", "answers", "down", "silent", "slow"])
 
 
+@pytest.mark.timeout(600)  # with the profile for afternoons
 @given(
     script=st.dictionaries(
         st.tuples(
@@ -389,7 +481,7 @@ async def test_any_graph(
             assert world.exchanges - exchanges <= MAX_EXCHANGES
             assert loop_time() - began_at <= DEADLINE_S + 0.3
         await world.settle()
-        assert world.resolver.in_flight == 0
+        assert world.resolver.room.in_flight == 0
         assert len(world.background) == 0
     finally:
         await world.close()

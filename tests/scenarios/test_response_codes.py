@@ -134,9 +134,9 @@ async def test_prefix_referral_for_no_prefix(world: World) -> None:
 
 @pytest.mark.parametrize("code", sorted(REFERRALS))
 async def test_referral_to_nobody(world: World, code: int) -> None:
-    """302 and 303 that name nobody: no service."""
+    """302 and 303 that name nobody: trouble, and no word about the handle."""
     world.script(REGISTRY, lambda _handle: (ResponseCode(code), ReferralResponse("", None)))
-    assert isinstance(await error_of(world, "0.NA/10.1.5"), HandleNotFoundError)
+    assert isinstance(await error_of(world, "0.NA/10.1.5"), NoServerAnsweredError)
 
 
 # --- everything else -------------------------------------------------------------------------------------

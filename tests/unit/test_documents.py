@@ -14,6 +14,7 @@ from resolver.resolution.toll import Kind
 ROOT = Path(__file__).parents[2]
 LIMITS = ROOT / "docs" / "limits.md"
 SECURITY = ROOT / "SECURITY.md"
+GOALS = ROOT / "docs" / "goals.md"
 
 
 def rows() -> list[tuple[str, str, str]]:
@@ -57,9 +58,9 @@ def test_prices_are_those_of_the_program() -> None:
 
 def test_every_file_that_is_named_exists() -> None:
     """Tests and sources that the pages point to are there."""
-    for document in (SECURITY, LIMITS):
+    for document in (SECURITY, LIMITS, GOALS):
         named = re.findall(
-            r"`((?:tests|resolver|fuzz|benchmarks|docs|deploy|requirements)/[\w./-]*)`",
+            r"`((?:tests|resolver|fuzz|benchmarks|soak|docs|deploy|requirements)/[\w./-]*)`",
             document.read_text("utf-8"),
         )
         assert document is LIMITS or len(named) > 30
@@ -81,3 +82,17 @@ def test_every_threat_has_its_section() -> None:
     assert len(sections) == 24
     for section in sections:
         assert re.search(r"\*Tested in\*.*`(?:tests|fuzz|requirements)/", section, re.DOTALL), section[:60]
+
+
+def test_every_goal_has_its_row() -> None:
+    """Each goal says what was aimed at, what was reached, and what shows it."""
+    rows = [
+        line.strip("| ").split(" | ")
+        for line in GOALS.read_text("utf-8").splitlines()
+        if line.startswith("| ")
+    ]
+    goals = rows[1:]
+    assert [int(goal.partition(".")[0]) for goal, *_ in goals] == list(range(4, 25))
+    for row in goals:
+        assert len(row) == 4, row[0]
+        assert re.search(r"`[\w./-]+`", row[3]), row[0]

@@ -12,7 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resolver.logs import JsonFormatter, TextFormatter, moment, one_line, start_logging
+from resolver.logs import (
+    MAX_ALIKE,
+    MAX_KINDS,
+    MAX_MESSAGE,
+    JsonFormatter,
+    Restraint,
+    TextFormatter,
+    moment,
+    one_line,
+    start_logging,
+)
+from tests.fakes import FakeClock
 
 FORGED = "harmless\n2026-01-01T00:00:00.000Z INFO resolver all is well\r\x1b[2J\u2028\u202e\x85"
 
@@ -78,6 +89,47 @@ def test_a_traceback_cannot_pretend_to_be_a_message(formatter: logging.Formatter
         assert any("ValueError: harmless" in line for line in lines)
 
 
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()], ids=["text", "json"])
+def test_long_messages_are_cut(formatter: logging.Formatter) -> None:
+    """Whatever a server answers, a line stays of a length that people can read; what is left out is counted."""
+    line = formatter.format(record_of("server said %s", "x" * 1_000_000))
+    assert len(line) < MAX_MESSAGE + 200
+    assert f"({1_000_000 + len('server said ') - MAX_MESSAGE} more characters)" in line
+    assert "more characters" not in formatter.format(record_of("%s", "x" * MAX_MESSAGE))
+
+
+def test_a_flood_of_messages_is_held_back() -> None:
+    """Of messages alike so many are written within a second; the next one after it tells how many were not."""
+    clock = FakeClock()
+    restraint = Restraint(clock)
+
+    def say(text: str, *args: object) -> logging.LogRecord | None:
+        record = record_of(text, *args)
+        return record if restraint.filter(record) else None
+
+    said = [say("lookup failed handle=%r", number) for number in range(MAX_ALIKE + 7)]
+    assert None not in said[:MAX_ALIKE]
+    assert set(said[MAX_ALIKE:]) == {None}
+    assert say("something else") is not None
+    clock.now += 1
+    record = say("lookup failed handle=%r", "10.1/x")
+    assert record is not None
+    assert TextFormatter().format(record).endswith("handle='10.1/x' unsaid=7")
+    assert json.loads(JsonFormatter().format(record))["unsaid"] == 7
+    clock.now += 1
+    record = say("lookup failed handle=%r", "10.1/x")
+    assert record is not None
+    assert "unsaid" not in TextFormatter().format(record)
+
+
+def test_kinds_of_messages_are_bounded() -> None:
+    """Whoever puts something new into every text fills the log, as before, but not our memory."""
+    restraint = Restraint(FakeClock())
+    for number in range(3 * MAX_KINDS):
+        assert restraint.filter(record_of(f"text {number}"))
+    assert len(restraint._kinds) <= MAX_KINDS
+
+
 @given(st.text())
 def test_one_line_loses_nothing_else(text: str) -> None:
     """What can be printed stays as it is."""
@@ -114,3 +166,6 @@ def test_logging_starts_in_the_form_that_is_wanted(log_format: str, begin: str) 
     (line,) = stream.getvalue().splitlines()
     assert line.startswith(begin)
     assert "but this" in line
+    for _ in range(2 * MAX_ALIKE):
+        logging.getLogger("resolver.x").warning("again")
+    assert len(stream.getvalue().splitlines()) == 1 + MAX_ALIKE

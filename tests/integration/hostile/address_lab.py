@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from resolver.config import Settings
@@ -92,17 +93,24 @@ PRIVATE = (
 
 
 class Canary:
-    """Listens at every address on the ports of others, and counts who comes."""
+    """Listens at addresses that nobody should be led to, and counts who comes."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str] = ("0.0.0.0", "::"),  # noqa: S104 - a namespace
+        ports: Sequence[int] = CANARY_PORTS,
+    ) -> None:
         self.seen: Counter[str] = Counter()
+        self._hosts = hosts
+        self._ports = ports
         self._held: list[Any] = []
 
     async def start(self) -> None:
         """Listen."""
         loop = asyncio.get_running_loop()
-        for port in CANARY_PORTS:
-            for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - a namespace
+        for port in self._ports:
+            for host in self._hosts:
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
                 stream = socket.socket(family, socket.SOCK_STREAM)
                 datagrams = socket.socket(family, socket.SOCK_DGRAM)
                 for sock in (stream, datagrams):

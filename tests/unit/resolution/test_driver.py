@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from functools import cache
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -30,7 +31,7 @@ from resolver.protocol.keys import encode_public_key
 from resolver.protocol.message import Message
 from resolver.protocol.signing import public_key_of
 from resolver.resolution.directory import Directory
-from resolver.resolution.driver import MAX_EXCHANGES, MAX_NAMES, Budget, Driver
+from resolver.resolution.driver import MAX_EXCHANGES, MAX_NAMES, MAX_UNANSWERED, Budget, Driver
 from resolver.resolution.steps import (
     Answer,
     Ask,
@@ -315,6 +316,21 @@ async def test_budget_of_questions() -> None:
     for each in (budget, deeper):
         with pytest.raises(UpstreamError, match="40 questions"):
             each.spend()
+
+
+async def test_budget_of_silence() -> None:
+    """An address that answers nothing is left in peace after so many questions, and other addresses are asked."""
+    budget = Budget.start(10.0)
+    deeper = budget.descend("A", 1)
+    silent, other = ip_address("192.0.2.1"), ip_address("192.0.2.2")
+    for each in (budget, deeper) * (MAX_UNANSWERED // 2):
+        each.spend(silent)
+    for each in (budget, deeper):
+        with pytest.raises(UpstreamError, match=r"12 questions to 192\.0\.2\.1 had no answer"):
+            each.spend(silent)
+    for _ in range(2 * MAX_UNANSWERED):
+        budget.spend(other)
+        budget.answered(other)
 
 
 async def test_budget_of_time() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from resolver.errors import (
     HandleNotFoundError,
-    InvalidHandleError,
     NoServerAnsweredError,
     RefusedError,
     ServiceNotFoundError,
@@ -96,19 +95,19 @@ def test_conditions_go_with_the_question() -> None:
 
 
 def test_to_nowhere() -> None:
-    """A referral without values and handle leads to no service."""
+    """A referral without values and handle is trouble with whoever refers."""
     lookup = ask_for(HANDLE)
     ask = asking(lookup)
-    assert isinstance(failing(lookup, referral(ask)), ServiceNotFoundError | UpstreamError)
+    assert isinstance(failing(lookup, referral(ask)), NoServerAnsweredError)
 
 
 def test_to_a_service_without_sites() -> None:
-    """A referral to a handle that names no site leads to no service."""
+    """Nor does a referral to a handle that names no site tell anything about the handle asked for."""
     lookup = ask_for(HANDLE)
     ask = asking(lookup)
     lookup.send(referral(ask, handle="S/1"))
     error = failing(lookup, Fetched(record_of("S/1"), is_old=False))
-    assert isinstance(error, ServiceNotFoundError | UpstreamError)
+    assert isinstance(error, NoServerAnsweredError)
 
 
 def test_to_a_handle_that_does_not_exist() -> None:
@@ -117,7 +116,17 @@ def test_to_a_handle_that_does_not_exist() -> None:
     ask = asking(lookup)
     lookup.send(referral(ask, handle="S/1"))
     error = failing(lookup, HandleNotFoundError("S/1"))
-    assert isinstance(error, ServiceNotFoundError | UpstreamError)
+    assert isinstance(error, NoServerAnsweredError)
+    assert [server for server, _ in error.attempts] == [str(ask.candidate)]
+
+
+def test_back_to_a_handle_on_the_way() -> None:
+    """Nor is it if the handle referred to is the very one that is being looked up."""
+    lookup = ask_for(HANDLE)
+    ask = asking(lookup)
+    lookup.send(referral(ask, handle=HANDLE))
+    error = failing(lookup, ServiceNotFoundError(HANDLE, "10.1", "in a circle"))
+    assert isinstance(error, NoServerAnsweredError)
 
 
 def test_to_a_handle_that_is_none() -> None:
@@ -126,7 +135,7 @@ def test_to_a_handle_that_is_none() -> None:
     ask = asking(lookup)
     # 2048 octets on the wire that are no UTF-8 are three times as many once replaced.
     error = failing(lookup, referral(ask, handle="\ufffd" * 2048))
-    assert not isinstance(error, InvalidHandleError)
+    assert isinstance(error, NoServerAnsweredError)
 
 
 def test_to_a_handle_out_of_reach() -> None:
@@ -190,7 +199,7 @@ def test_recursion_limit() -> None:
     lookup = ask_for(HANDLE, recursion_count=RECURSION_LIMIT)
     ask = asking(lookup)
     error = failing(lookup, referral(ask, site_value(SITE)))
-    assert isinstance(error, ServiceNotFoundError | UpstreamError)
+    assert isinstance(error, NoServerAnsweredError)
     assert "too many" in str(error)
 
 
