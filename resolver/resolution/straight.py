@@ -9,6 +9,7 @@ time for which a server that answers at once as a rule was silent.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -28,6 +29,8 @@ from resolver.resolution.setbacks import Setbacks
 from resolver.resolution.steps import Answer, Ask, Conversation, Event, Fetch, Fetched, Heard, Plan, Question
 
 __all__ = ["OnArrival", "StraightWay"]
+
+logger = logging.getLogger(__name__)
 
 OnArrival = Callable[[Entry | None], None]
 """Told once of what was found, or of ``None`` where the ordinary way has to be gone."""
@@ -210,4 +213,7 @@ class _Journey:
         else:
             self._way.arrive(self._handle.cache_key, self._crowd, entry, self._begun_at)
         for on_arrival in self.waiting:
-            on_arrival(entry)
+            try:
+                on_arrival(entry)
+            except Exception:  # of one of them, which is not the others' fault
+                logger.exception("nobody was told of handle=%r", self._handle.text)

@@ -9,6 +9,7 @@ seven system calls more than an answer does. So there is one entry, for a set of
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import select
 import socket
 from collections.abc import Callable
@@ -84,7 +85,8 @@ class _Ears:
         # Where there is no epoll, which is Linux's, each socket has an entry of its own.
         self._set = select.epoll() if hasattr(select, "epoll") else None
         if self._set is not None:
-            loop.add_reader(self._set.fileno(), self._listen, self._set)
+            # In a context of its own: whoever asks first must not be taken for the one who asks all that follow.
+            contextvars.Context().run(loop.add_reader, self._set.fileno(), self._listen, self._set)
 
     def attend(self, descriptor: int, read: Callable[[], None]) -> None:
         """Call ``read`` whenever there is something to read."""

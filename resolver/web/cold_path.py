@@ -7,6 +7,7 @@ way unusual is left to the ordinary way, before the lookup or after it; this pat
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
@@ -24,6 +25,8 @@ __all__ = ["ColdPath", "OnAnswer", "open_cold_path"]
 
 OnAnswer = Callable[[bytes | None], None]
 """Told once of a whole response, or of ``None`` where the ordinary way has to be gone."""
+
+logger = logging.getLogger(__name__)
 
 MAX_TARGET = 256
 MAX_UNUSUAL = 4096
@@ -77,7 +80,7 @@ class ColdPath:
 
         def arrive(entry: Entry | None) -> None:
             self._metrics.ended()
-            answer = None if entry is None else self._answer(text, entry)
+            answer = None if entry is None else self._answer_if_possible(text, entry)
             if answer is not None:
                 self._metrics.answered_one("redirect", "ok", time.perf_counter() - began)
             elif entry is not None:
@@ -88,6 +91,13 @@ class ColdPath:
             return False
         self._metrics.began()
         return True
+
+    def _answer_if_possible(self, text: str, entry: Entry) -> bytes | None:
+        try:
+            return self._answer(text, entry)
+        except Exception:
+            logger.exception("cold path failed handle=%r", text)
+            return None
 
     def _answer(self, text: str, entry: Entry) -> bytes | None:
         if (

@@ -234,7 +234,7 @@ class FastPath:
             if not is_plain(request, body) or method not in ("GET", "HEAD"):
                 break
             ready = self._find(connection, request.path, headers, now)
-            if ready is None and sheds and self._is_one_host and self._sheds(request.path):
+            if ready is None and sheds and self._may_turn_away(connection, request.path):
                 request_id = self._request_id()
                 octets.append(busy_answer(request_id, with_body=method == "GET"))
                 answered.append((self._tally("redirect", "busy", 0), BUSY_ENTRY, request_id))
@@ -280,6 +280,9 @@ class FastPath:
         if ready.entry is not None:
             self._note(connection, "GET", target, headers, ready.entry, request_id, elapsed_s)
         return True
+
+    def _may_turn_away(self, connection: RequestHandler, target: str) -> bool:
+        return self._is_one_host and not connection._paused and self._sheds(target)
 
     def _turn_away(
         self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str], started: float

@@ -52,6 +52,9 @@ _REACHING_OUT = (
     *(nodes.Macro, nodes.Block, nodes.AssignBlock),  # what they show can be had as a text, and changed
 )
 
+_BY_CHANCE = frozenset({"random", "lipsum"})
+"""What shows something else each time."""
+
 # Names and colons only: what stands in Host goes into links, and comes from the visitor.
 _HOST = re.compile(r"[A-Za-z0-9._-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 
@@ -183,7 +186,11 @@ class Renderer:
         if loader is None:
             return False
         tree = self._environment.parse(loader.get_source(self._environment, template)[0])
-        if next(tree.find_all(_REACHING_OUT), None) is not None:
+        if any(True for _ in tree.find_all(_REACHING_OUT)) or any(
+            node.recursive for node in tree.find_all(nodes.For)
+        ):
+            return False
+        if any(node.name in _BY_CHANCE for node in tree.find_all((nodes.Name, nodes.Filter))):
             return False
         shown = {id(node) for output in tree.find_all(nodes.Output) for node in output.nodes}
         return all(id(node) in shown for node in tree.find_all(nodes.Name) if node.name == name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes import record_of
 from tests.integration.processes import Program, run_network, run_program, wait_until
+from tests.integration.two_ways import request
 
 HANDLE = "/20.500.12345/abc"
 
@@ -98,16 +101,29 @@ def test_bad_settings_keep_the_old_workers(program: Program, tmp_path: Path) -> 
     assert program.fetch(HANDLE)[0] == 302
 
 
+def metrics_folder(worker: int) -> Path:
+    """Return where a worker counts, by the files that it has open."""
+    for descriptor in Path(f"/proc/{worker}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since they were listed
+            opened = Path(os.readlink(descriptor))
+            if opened.suffix == ".db":
+                return opened.parent
+    raise AssertionError("it has no such file open")
+
+
 def test_a_half_written_metrics_file_breaks_no_scrape(program: Program) -> None:
     """A worker killed while it made its file leaves an empty one; the numbers of the others are shown as before."""
     program.fetch(HANDLE)
     environ = Path(f"/proc/{min(workers_of(program))}/environ").read_bytes()
     assert b"PROMETHEUS_MULTIPROC_DIR" not in environ  # chosen at the start, so it is looked up otherwise
-    descriptors = Path(f"/proc/{min(workers_of(program))}/fd").iterdir()
-    folder = next(Path(os.readlink(fd)).parent for fd in descriptors if os.readlink(fd).endswith(".db"))
+    folder = metrics_folder(min(workers_of(program)))
     (folder / "counter_999999.db").write_bytes(b"")
     (folder / "histogram_999998.db").write_bytes(b"\x10")
-    assert program.sample("resolver_requests_total", endpoint="redirect", outcome="ok") == 1
+    # What was answered is counted a moment after.
+    wait_until(
+        lambda: program.sample("resolver_requests_total", endpoint="redirect", outcome="ok") == 1,
+        "it is counted",
+    )
 
 
 def test_ready_answers_are_counted_by_all_workers(program: Program) -> None:
@@ -124,3 +140,45 @@ def test_ready_answers_are_counted_by_all_workers(program: Program) -> None:
         "all counted",
     )
     assert program.sample("resolver_request_seconds_count", endpoint="redirect") == 50
+
+
+def read_whole(connection: socket.socket) -> None:
+    """Read one response with a length."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        head += connection.recv(65536)
+    head, _, body = head.partition(b"\r\n\r\n")
+    length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
+    while len(body) < length:
+        body += connection.recv(65536)
+
+
+def test_answers_under_way_are_sent(tmp_path: Path) -> None:
+    """Whoever waits for a handle that nobody had asked for when the workers are stopped is answered before they end."""
+    with (
+        run_network(tmp_path) as (network, bootstrap),
+        run_program(
+            "serve", "--bootstrap", str(bootstrap), "--allow-private-addresses", "--workers", "2"
+        ) as program,
+        contextlib.ExitStack() as stack,
+    ):
+        host, _, port = program.url.removeprefix("http://").partition(":")
+        visitors = [stack.enter_context(socket.create_connection((host, int(port)), 10)) for _ in range(16)]
+        for number, visitor in enumerate(visitors):
+            handle = f"20.500.12345/under-way-{number}"
+            network.stores["library"].put(record_of(handle))
+            # Each worker has seen such requests, and knows the prefix.
+            for target in ("/robots.txt", "/20.500.12345/nothing-here"):
+                visitor.sendall(request(target))
+                read_whole(visitor)
+        network.services["LIBRARY"].behaviour.delay_s = 0.04
+        for number, visitor in enumerate(visitors):
+            visitor.sendall(request(f"/20.500.12345/under-way-{number}"))
+        program.process.send_signal(signal.SIGTERM)
+        for visitor in visitors:
+            received = b""
+            while got := visitor.recv(65536):
+                received += got
+            assert received.count(b"HTTP/1.1 302 ") == 1, received
+            assert received.rstrip().endswith(b"</html>")
+        assert program.process.wait(30) == 0

@@ -1,4 +1,4 @@
-"""One proxy with two doors: behind one is the fast path, behind the other the ordinary way alone."""
+"""One proxy with three doors: behind one is the fast path, behind another the cold path too, the third has neither."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from aiohttp import web
 
 from resolver.config import Settings
 from resolver.demo.network import HandleNetwork, shipped_records
-from resolver.web.app import FAST_PATH, METRICS, create_apps
+from resolver.web.app import COLD_PATH, FAST_PATH, METRICS, create_apps
 from resolver.web.connections import GuardedConnection, GuardedRunner
 from resolver.web.fast_path import FastPath
 from resolver.web.server import MAX_REQUEST_LINE, bind
@@ -48,18 +48,22 @@ class ScriptedClock:
 
 @dataclass
 class TwoWays:
-    """Both doors, and what is behind them."""
+    """The doors, and what is behind them."""
 
     fast: int
     slow: int
+    """The ordinary way alone."""
+    cold: int
+    """As in a worker: the fast path, the cold path, and the ordinary way for the rest."""
+    app: web.Application
     path: FastPath
     network: HandleNetwork
     metrics: Any
     clock: ScriptedClock
     server: web.Server
-    """Knows the connections through both doors."""
+    """Knows the connections through all doors."""
     ordinary: list[str] = field(default_factory=list)
-    """The targets of requests that went the ordinary way, through either door."""
+    """The targets of requests that went the ordinary way, through any door."""
 
     async def talk(self, port: int, chunks: Sequence[bytes]) -> bytes:
         """Send octets piece by piece, then a request to close; return everything that comes back."""
@@ -122,7 +126,7 @@ def without_chance(octets: bytes) -> bytes:
 
 @contextlib.asynccontextmanager
 async def two_ways(network: HandleNetwork | None = None, **settings: Any) -> AsyncIterator[TwoWays]:
-    """Open both doors while the block runs."""
+    """Open the doors while the block runs."""
     async with contextlib.AsyncExitStack() as stack:
         if network is None:
             network = HandleNetwork(shipped_records())
@@ -132,13 +136,17 @@ async def two_ways(network: HandleNetwork | None = None, **settings: Any) -> Asy
         chosen = Settings(**{"allow_private_addresses": True, "refresh_registry": False, **settings})
         public, _ = create_apps(chosen, registry=network.registry, clock=clock)
         fast, ports = public[FAST_PATH], []
-        protocols = (functools.partial(FastConnection, fast, KnownHeads()), GuardedConnection)
+        protocols = (
+            functools.partial(FastConnection, fast, KnownHeads()),
+            GuardedConnection,
+            functools.partial(FastConnection, fast, KnownHeads(), cold=public[COLD_PATH]),
+        )
         runner = GuardedRunner(public, access_log=None, keepalive_timeout=5, max_line_size=MAX_REQUEST_LINE)
         stack.push_async_callback(runner.cleanup)
         await runner.setup()
         server = runner.server
         assert server is not None
-        ways = TwoWays(0, 0, fast, network, public[METRICS], clock, server)
+        ways = TwoWays(0, 0, 0, public, fast, network, public[METRICS], clock, server)
         _note_ordinary(ways)
         for protocol in protocols:
             listener = bind("127.0.0.1", 0, "a door")
@@ -148,7 +156,7 @@ async def two_ways(network: HandleNetwork | None = None, **settings: Any) -> Asy
                 sock=listener,
             )
             stack.callback(listening.close)
-        ways.fast, ways.slow = ports
+        ways.fast, ways.slow, ways.cold = ports
         yield ways
 
 

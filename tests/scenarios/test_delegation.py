@@ -338,7 +338,9 @@ async def test_nobody_is_flooded(world: World) -> None:
     with pytest.raises(ResolverError):
         await world.resolve("10.66/x")
     registry = 1 + 19
-    assert world.exchanges == registry + MAX_UNANSWERED + 2  # the others are those of the handle that is found
+    assert (
+        world.exchanges == registry + MAX_UNANSWERED + 2
+    )  # the others are those of the handle that is found
 
 
 async def test_quota_is_spent_once(world: World) -> None:

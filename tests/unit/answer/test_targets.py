@@ -417,7 +417,22 @@ def test_python_reads_the_same_host(scheme: str) -> None:
 _PIECES = st.one_of(
     st.sampled_from(
         [
-            *("http", "https", "HTTP", "ftp", "javascript", ":", "//", "/", "?", "#", "@", ":80", ":65536", ":"),
+            *(
+                "http",
+                "https",
+                "HTTP",
+                "ftp",
+                "javascript",
+                ":",
+                "//",
+                "/",
+                "?",
+                "#",
+                "@",
+                ":80",
+                ":65536",
+                ":",
+            ),
             *("[::1]", "[", "]", "example.org", "a-b.c", "..", "%2F", "%", "\\", "\n", "\r", " ", "\t", "\0"),
             *("ü", "ß", "\u202e", "\u0130", "<", '"', "'", "|", "~", "_", "!$&()*+,;="),
         ]
@@ -428,7 +443,18 @@ _NEARLY_USUAL = st.one_of(
     st.builds(
         "{}://{}{}".format,
         st.sampled_from(["http", "https", "Https", "ftp"]),
-        st.sampled_from(["example.org", "EXAMPLE.org:8080", "a_b.example", "x:99999", "", "-", "user@host"]),
+        st.sampled_from(
+            [
+                "example.org",
+                "EXAMPLE.org:8080",
+                "a_b.example",
+                "x:99999",
+                "",
+                "-",
+                "user@host",
+                "user@host:99999",
+            ]
+        ),
         st.lists(_PIECES, max_size=5).map("".join),
     ),
     st.lists(_PIECES, max_size=8).map("".join),

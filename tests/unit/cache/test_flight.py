@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -232,3 +233,95 @@ async def test_start_does_not_wait(flights: SingleFlight[int]) -> None:
     (caller,) = await begin(flights, work, 1)
     work.may_end.set()
     assert (await caller, await task, work.begun) == (1, 1, 1)
+
+
+# --- announced, and brought by somebody else -------------------------------------------------------------
+
+
+async def test_what_was_announced_arrives(background: Background) -> None:
+    """Who wants what was announced waits for it, begins no work of its own, and is counted."""
+    observer = RecordingObserver()
+    flights: SingleFlight[int] = SingleFlight(background, observer)
+    flights.announce("key")
+    work = Work()
+    callers = await begin(flights, work, 3)
+    assert "key" in flights
+    assert (len(flights), work.begun, observer.counts["coalesced",]) == (1, 0, 3)
+    flights.land("key", 7)
+    assert await asyncio.gather(*callers) == [7] * 3
+    assert (len(flights), work.begun, len(background)) == (0, 0, 0)
+
+
+async def test_who_leaves_before_it_arrives(flights: SingleFlight[int]) -> None:
+    """A caller who is cancelled leaves the others what was announced."""
+    flights.announce("key")
+    leaver, *others = await begin(flights, Work(), 3)
+    leaver.cancel()
+    await settled()
+    flights.land("key", 7)
+    assert await asyncio.gather(*others) == [7] * 2
+    assert leaver.cancelled()
+
+
+async def test_diverted(flights: SingleFlight[int]) -> None:
+    """What does not come is worked for instead, once, for those who wait and those who come then."""
+    flights.announce("key")
+    work = Work()
+    callers = await begin(flights, Work(), 2)
+    flights.divert("key", work)
+    callers += await begin(flights, Work(), 2)
+    work.may_end.set()
+    assert await asyncio.gather(*callers) == [1] * 4
+    assert (work.begun, len(flights)) == (1, 0)
+
+
+async def test_diverted_for_nobody(flights: SingleFlight[int]) -> None:
+    """Where nobody waits, or nobody any more, no work is begun."""
+    flights.announce("key")
+    (leaver,) = await begin(flights, Work(), 1)
+    leaver.cancel()
+    await settled()
+    work = Work()
+    flights.divert("key", work)
+    await settled()
+    assert (work.begun, len(flights)) == (0, 0)
+
+
+async def test_diverted_in_vain(flights: SingleFlight[int]) -> None:
+    """Where the work fails, it fails for all of them."""
+    flights.announce("key")
+    work = Work()
+    work.error = TransportError("nobody home")
+    callers = await begin(flights, work, 3)
+    flights.divert("key", work)
+    work.may_end.set()
+    assert await asyncio.gather(*callers, return_exceptions=True) == [work.error] * 3
+    assert len(flights) == 0
+
+
+async def test_diverted_in_vain_for_nobody(flights: SingleFlight[int]) -> None:
+    """Where all have left by then, nobody is told that it failed, nor does asyncio complain of that."""
+    complaints: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda *complaint: complaints.append(complaint))
+    flights.announce("key")
+    work = Work()
+    work.error = TransportError("nobody home")
+    (leaver,) = await begin(flights, work, 1)
+    flights.divert("key", work)
+    leaver.cancel()
+    work.may_end.set()
+    await settled()
+    gc.collect()  # what nobody looked at complains when it goes
+    assert (len(flights), complaints) == (0, [])
+
+
+async def test_diverted_and_stopped(flights: SingleFlight[int], background: Background) -> None:
+    """Where the process stops meanwhile, those who wait are told so, not cancelled."""
+    flights.announce("key")
+    callers = await begin(flights, Work(), 3)
+    flights.divert("key", Work())
+    await settled()
+    await background.close()
+    results = await asyncio.gather(*callers, return_exceptions=True)
+    assert [type(result) for result in results] == [ClosingError] * 3
+    assert len(flights) == 0

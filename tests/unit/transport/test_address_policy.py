@@ -247,6 +247,15 @@ def test_allowing_more_refuses_nothing(address: IPv4Address | IPv6Address, port:
         assert verdict(PRIVATE_TOO, address, port)
 
 
+@given(st.ip_addresses(), st.integers(-10, 2**33), st.booleans())
+def test_asking_and_checking_agree(
+    address: IPv4Address | IPv6Address, port: int, allow_private: bool
+) -> None:
+    """Whoever only asks whether an address is allowed hears what whoever insists would."""
+    policy = AddressPolicy(allow_private)
+    assert policy.allows(address, port) is verdict(policy, address, port)
+
+
 @given(st.ip_addresses())
 def test_stricter_than_python(address: IPv4Address | IPv6Address) -> None:
     """Nothing that Python takes for private, loopback, link-local or multicast may be asked."""

@@ -171,3 +171,20 @@ async def test_never_more_than_allowed(running: int, waiting: int, story: list[t
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert all(result is None or isinstance(result, asyncio.CancelledError) for result in results)
     assert (inside, len(gate)) == (0, 0)
+
+
+async def test_going_in_at_once_or_not_at_all() -> None:
+    """Who will not wait gets in while there is room, takes nobody's turn, and has to leave like others."""
+    gate = Gate(max_running=2, max_waiting=1)
+    crowd = Crowd(gate)
+    assert [gate.try_enter(HERE) for _ in range(3)] == [True, True, False]
+    assert gate.try_enter(THERE)
+    task = crowd.send(7)
+    await settle()
+    assert crowd.inside == []
+    gate.leave(HERE)
+    assert not gate.try_enter(HERE)  # that was the turn of who waits
+    await task
+    for where in (HERE, HERE, THERE):
+        gate.leave(where)
+    assert len(gate) == 0

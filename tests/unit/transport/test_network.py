@@ -16,7 +16,9 @@ from resolver.errors import (
 from resolver.model.site import IPAddress, Transport
 from resolver.transport.address_policy import AddressPolicy
 from resolver.transport.endpoint import Endpoint
+from resolver.transport.gate import Gate
 from resolver.transport.network import Network
+from resolver.transport.udp import OnAnswer
 from tests.fakes import RecordingObserver
 
 ADDRESS = ip_address("8.8.8.8")
@@ -119,3 +121,80 @@ async def test_cancelled_is_no_failure() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert door.counted == [("udp", "overtaken")]
+
+
+# --- a single datagram -----------------------------------------------------------------------------------
+
+
+class Shooter(FakeTransport):
+    """Sends, or does not, and keeps whom to tell of the answer."""
+
+    def __init__(self, *, can_send: bool = True) -> None:
+        super().__init__()
+        self.can_send = can_send
+        self.told: list[OnAnswer] = []
+
+    def shoot(
+        self, address: IPAddress, port: int, message: bytes, patience_s: float, on_answer: OnAnswer
+    ) -> bool:
+        self.asked.append((address, port, message))
+        self.told.append(on_answer)
+        return self.can_send
+
+
+class Range:
+    """A network whose UDP is a shooter, with room for two questions."""
+
+    def __init__(self, *, can_send: bool = True) -> None:
+        self.udp, self.gate, self.observer = Shooter(can_send=can_send), Gate(2, 0), RecordingObserver()
+        self.network = Network(
+            AddressPolicy(),
+            udp=self.udp,  # type: ignore[arg-type]  # a fake with the same method
+            gate=self.gate,
+            observer=self.observer,
+        )
+        self.heard: list[bytes | None] = []
+
+    def shoot(self, address: str | None = "8.8.8.8", port: int = PORT) -> bool:
+        endpoint = Endpoint(Transport.UDP, None if address is None else ip_address(address), port)
+        return self.network.shoot(endpoint, b"question", HANDLE, 0.05, self.heard.append)
+
+
+@pytest.mark.parametrize(("answer", "outcome"), [(b"answer", "answer"), (None, "overtaken")])
+def test_single_datagram(answer: bytes | None, outcome: str) -> None:
+    """What comes back is told as it is and counted, and the place at the server is free again."""
+    ground = Range()
+    assert ground.shoot()
+    assert ground.udp.asked == [(ADDRESS, PORT, b"question")]
+    assert (len(ground.gate), ground.heard, dict(ground.observer.counts)) == (1, [], {})
+    ground.udp.told[0](answer)
+    assert (len(ground.gate), ground.heard) == (0, [answer])
+    assert dict(ground.observer.counts) == {("exchange", "udp", outcome): 1}
+
+
+@pytest.mark.parametrize(
+    ("address", "port"), [("127.0.0.1", PORT), ("8.8.8.8", 25), ("8.8.8.8", 70_000), (None, PORT)]
+)
+def test_no_datagram_to_whom_the_policy_refuses(address: str | None, port: int) -> None:
+    """What the policy refuses is sent nothing; the ordinary way will say why."""
+    ground = Range()
+    assert not ground.shoot(address, port)
+    assert (ground.udp.asked, len(ground.gate), dict(ground.observer.counts)) == ([], 0, {})
+
+
+def test_no_datagram_to_a_crowd() -> None:
+    """A server that is asked as much as it may be is not asked, until one of its answers has come."""
+    ground = Range()
+    assert [ground.shoot() for _ in range(3)] == [True, True, False]
+    ground.udp.told[0](b"answer")
+    assert ground.shoot()
+    for tell in ground.udp.told[1:]:
+        tell(None)
+    assert len(ground.gate) == 0
+
+
+def test_datagram_that_cannot_be_sent() -> None:
+    """Where it cannot be sent nobody is told or counted, and no place stays taken."""
+    ground = Range(can_send=False)
+    assert not ground.shoot()
+    assert (len(ground.gate), ground.heard, dict(ground.observer.counts)) == (0, [], {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import ip_address
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from resolver.errors import LookupTimeoutError, TransportError, UdpUnsuitableErr
 from resolver.model.site import IPAddress
 from resolver.protocol.envelope import Envelope, encode_envelope
 from resolver.protocol.fragments import MAX_PAYLOAD, split_message
+from resolver.transport.sockets import Receiver, Sockets
 from resolver.transport.udp import MAX_NEAR_MISSES, MAX_PIECES, Inbox, UdpTransport
 
 ID = 1234
@@ -119,7 +121,7 @@ async def test_garbage(datagrams: list[bytes]) -> None:
 class Channel:
     """Notes what is sent, and answers or fails as told."""
 
-    def __init__(self, inbox: Inbox, *, answer_to: int = 0, error: OSError | None = None) -> None:
+    def __init__(self, inbox: Receiver, *, answer_to: int = 0, error: OSError | None = None) -> None:
         self.inbox, self.answer_to, self.error = inbox, answer_to, error
         self.sent: list[bytes] = []
         self.closed = 0
@@ -142,7 +144,7 @@ class Channels:
         self.how = how
         self.opened: list[Channel] = []
 
-    def __call__(self, _address: IPAddress, _port: int, inbox: Inbox) -> Channel:
+    def __call__(self, _address: IPAddress, _port: int, inbox: Receiver) -> Channel:
         self.opened.append(Channel(inbox, **self.how))  # type: ignore[arg-type]
         return self.opened[-1]
 
@@ -206,3 +208,89 @@ async def test_given_up() -> None:
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert channels.opened[0].closed == 1
+
+
+# --- a single datagram -----------------------------------------------------------------------------------
+
+
+def shoot(channels: object, heard: list[bytes | None], octets: int = 10, patience_s: float = 0.01) -> bool:
+    transport = UdpTransport(open_channel=channels)  # type: ignore[arg-type]  # a fake with the same methods
+    return transport.shoot(None, 2641, message(octets), patience_s, heard.append)  # type: ignore[arg-type]
+
+
+async def test_shot() -> None:
+    """One datagram goes out in the next round; what comes back is told once, and its channel closed."""
+    channels, heard = Channels(answer_to=1), list[bytes | None]()
+    assert shoot(channels, heard)
+    (channel,) = channels.opened
+    assert (channel.sent, heard) == ([], [])
+    await asyncio.sleep(0)
+    assert (channel.sent, heard, channel.closed) == ([message(10)], [message(10)], 1)
+    channel.inbox.take(message(10))
+    channel.inbox.fail(OSError("refused"))
+    await asyncio.sleep(0.02)
+    assert (heard, channel.closed) == ([message(10)], 1)
+
+
+async def test_shot_into_silence() -> None:
+    """After its patience it is over, and nothing is sent again."""
+    channels, heard = Channels(), list[bytes | None]()
+    assert shoot(channels, heard)
+    async with asyncio.timeout(5):
+        while not heard:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    assert heard == [None]
+    assert [(channel.sent, channel.closed) for channel in channels.opened] == [([message(10)], 1)]
+
+
+@pytest.mark.parametrize("datagram", [b"", message(100)[:11], message(100, ID + 1)])
+async def test_shot_at_a_stranger(datagram: bytes) -> None:
+    """What does not carry the request id ends it at once: nothing is waited for behind it."""
+    channels, heard = Channels(), list[bytes | None]()
+    assert shoot(channels, heard, patience_s=60)
+    (channel,) = channels.opened
+    channel.inbox.take(datagram)
+    assert (heard, channel.closed, channel.inbox.is_waiting) == ([None], 1, False)
+
+
+async def test_shot_refused() -> None:
+    """So does a refusal, while it is sent or afterwards."""
+    channels, heard = Channels(error=OSError(101, "Network is unreachable")), list[bytes | None]()
+    assert shoot(channels, heard, patience_s=60)
+    await asyncio.sleep(0)
+    assert (heard, channels.opened[0].closed) == ([None], 1)
+
+
+async def test_no_shot() -> None:
+    """A question of several datagrams, and one without a socket, is none for a single datagram; nobody is told."""
+    channels, heard = Channels(), list[bytes | None]()
+    assert not shoot(channels, heard, octets=493)
+
+    def exhausted(*_: object) -> Channel:
+        raise OSError(24, "Too many open files")
+
+    assert not shoot(exhausted, heard)
+    await asyncio.sleep(0.02)
+    assert (channels.opened, heard) == ([], [])
+
+
+async def test_volley() -> None:
+    """Those of one round go out together, and each has its own answer."""
+    channels, heard = Channels(answer_to=1), list[bytes | None]()
+    transport = UdpTransport(open_channel=channels)
+    for octets in (10, 10, 10):
+        assert transport.shoot(None, 2641, message(octets), 60, heard.append)  # type: ignore[arg-type]
+    assert [channel.sent for channel in channels.opened] == [[], [], []]
+    await asyncio.sleep(0)
+    assert heard == [message(10)] * 3
+
+
+async def test_shot_that_was_over_before_it_went_out() -> None:
+    """Where a round took longer than its patience, it is over, whether it has gone out or not."""
+    sockets, heard = Sockets(), list[bytes | None]()
+    transport = UdpTransport(open_channel=sockets.open)
+    assert transport.shoot(ip_address("127.0.0.1"), 2641, message(10), 60, heard.append)
+    (shot,) = transport._ready
+    shot.fail(OSError("its time was over"))
+    await asyncio.sleep(0)
+    assert heard == [None]
