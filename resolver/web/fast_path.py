@@ -261,10 +261,8 @@ class FastPath:
         started, now = time.perf_counter(), self._clock()
         ready = self._find(connection, target, headers, now)
         if ready is None:
-            return (
-                self._is_one_host
-                and self._sheds(target)
-                and self._turn_away(connection, target, headers, started)
+            return self._may_turn_away(connection, target) and self._turn_away(
+                connection, target, headers, started
             )
         ids = self._ids
         request_id = said_id = ids.pop() if ids else self._request_id()

@@ -190,7 +190,10 @@ class Renderer:
             node.recursive for node in tree.find_all(nodes.For)
         ):
             return False
-        if any(node.name in _BY_CHANCE for node in tree.find_all((nodes.Name, nodes.Filter))):
+        names = {node.name for node in tree.find_all(nodes.Name)} | {
+            node.name for node in tree.find_all(nodes.Filter)
+        }
+        if names & _BY_CHANCE:
             return False
         shown = {id(node) for output in tree.find_all(nodes.Output) for node in output.nodes}
         return all(id(node) in shown for node in tree.find_all(nodes.Name) if node.name == name)
