@@ -23,6 +23,11 @@ class Directory:
     gateway: tuple[Site, ...] = ()
     """If there are any, they are asked for everything."""
 
+    @property
+    def knows_more(self) -> bool:
+        """Whether it knows more than the registry."""
+        return bool(self.services or self.gateway)
+
     def sites_for(self, handle: Handle) -> tuple[Site, ...]:
         """Return the sites that are responsible for ``handle``; none if its prefix has to be looked up."""
         if self.gateway:

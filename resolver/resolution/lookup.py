@@ -61,6 +61,7 @@ __all__ = [
     "MAX_SERVICE_HANDLES",
     "ORDINARY",
     "RECURSION_LIMIT",
+    "ask_service",
     "locate",
     "look_up",
     "sites_of",
@@ -131,7 +132,7 @@ def look_up(question: Question, directory: Directory) -> Conversation[Answer]:
         )
     known = directory.sites_for(question.handle)
     if known:
-        return (yield from _ask_service(known, question, directory))
+        return (yield from ask_service(known, question, directory))
 
     prefix_record, is_old = yield from _prefix_record(question, authoritative=False)
     sites = yield from sites_of(prefix_record, ORDINARY, directory, question)
@@ -141,7 +142,7 @@ def look_up(question: Question, directory: Directory) -> Conversation[Answer]:
     if not sites:
         raise ServiceNotFoundError(question.handle.text, question.handle.prefix, "its record names no site")
     try:
-        answer = yield from _ask_service(sites, question, directory)
+        answer = yield from ask_service(sites, question, directory)
     except UpstreamError:
         if not is_old:
             raise
@@ -149,7 +150,7 @@ def look_up(question: Question, directory: Directory) -> Conversation[Answer]:
         newer = yield from sites_of(prefix_record, ORDINARY, directory, question)
         if not newer or newer == sites:
             raise
-        answer = yield from _ask_service(newer, question, directory)
+        answer = yield from ask_service(newer, question, directory)
     return Answer(answer.record, answer.answered_by, answer.authoritative, prefix_record)
 
 
@@ -266,7 +267,7 @@ def _service_handles(values: tuple[HandleValue, ...], types: tuple[str, ...]) ->
 # --- asking a service ------------------------------------------------------------------------------------
 
 
-def _ask_service(sites: tuple[Site, ...], question: Question, directory: Directory) -> Conversation[Answer]:
+def ask_service(sites: tuple[Site, ...], question: Question, directory: Directory) -> Conversation[Answer]:
     """Ask the servers of ``sites``, and of those they refer to, until one gives a real answer."""
     for _ in range(MAX_REFERRALS + 1):
         heard = yield from _ask_in_turn(sites, question)

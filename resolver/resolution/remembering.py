@@ -8,7 +8,6 @@ from resolver.cache.entry import Absence, CachedRecord
 from resolver.model.handle import Handle
 from resolver.model.namespace import Namespace
 from resolver.model.record import HandleRecord
-from resolver.protocol.namespaces import namespace_of
 from resolver.resolution.steps import Answer
 
 __all__ = ["Lifetimes", "absence_of", "record_of"]
@@ -31,14 +30,20 @@ class Lifetimes:
     """An upstream that could not be asked; nobody asks again meanwhile."""
 
 
-def record_of(answer: Answer, now: float, lifetimes: Lifetimes) -> CachedRecord:
-    """Return what is kept of an answer: its public values."""
+def record_of(answer: Answer, namespace: Namespace | None, now: float, lifetimes: Lifetimes) -> CachedRecord:
+    """Return what is kept of an answer: its public values.
+
+    Args:
+        answer: of the service.
+        namespace: of the prefix, if there is one.
+        now: seconds since 1970.
+        lifetimes: how long what is believed.
+    """
     given = answer.record.values
     public = tuple([value for value in given if value.is_public])
     record = answer.record if len(public) == len(given) else HandleRecord(answer.record.handle, public)
     # A record without values is a kind of absence: its owner may be about to fill it.
     longest_s = lifetimes.record_max if public else lifetimes.handle_absence
-    namespace = namespace_of(answer.prefix_values.values) if answer.prefix_values else None
     return CachedRecord(record, now, record.lifetime_s(now, longest_s), answer.answered_by, namespace)
 
 

@@ -491,7 +491,8 @@ class Resolver:
             return Absence(self._clock(), self._lifetimes.prefix_absence, error.prefix, error.reason)
         except HandleNotFoundError:
             return self._absence(question)
-        return record_of(answer, self._clock(), self._lifetimes)
+        namespace = namespace_of(answer.prefix_values.values) if answer.prefix_values else None
+        return record_of(answer, namespace, self._clock(), self._lifetimes)
 
     def _absence(self, question: Question) -> Absence:
         described = self._cache.peek(_key(question.handle.prefix_handle, certified=question.certified))

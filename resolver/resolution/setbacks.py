@@ -132,9 +132,11 @@ class Setbacks:
 
     def clear(self, key: str, crowd: str) -> None:
         """Take note that all is well again with a record, and so with the servers of its prefix."""
-        self._failures.drop(key)
-        self._ailing.drop(key)
-        self._ailing.drop(crowd)
+        if self._failures:
+            self._failures.drop(key)
+        if self._ailing:
+            self._ailing.drop(key)
+            self._ailing.drop(crowd)
 
     def clear_all(self) -> None:
         """Begin anew."""

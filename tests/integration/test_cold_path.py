@@ -627,7 +627,6 @@ def test_no_more_is_read_than_can_be_kept(runner: asyncio.Runner, ways: TwoWays)
             await visitor.ask(f"/{P}/flood")
             flood = asyncio.get_running_loop().create_task(visitor.send(request(READY) * 400_000))
             await until(lambda: visitor.connection._held)
-            await asyncio.sleep(0.1)
             assert visitor.connection._asked is not None
             assert visitor.connection.transport is not None
             assert not visitor.connection.transport.is_reading()
@@ -636,7 +635,7 @@ def test_no_more_is_read_than_can_be_kept(runner: asyncio.Runner, ways: TwoWays)
             flood.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await flood
-        await until(lambda: at_rest(ways))
+        await until(lambda: visitor.connection.transport is None and at_rest(ways))
 
     runner.run(scene())
 

@@ -20,15 +20,14 @@ SECRET = HandleValue(9, "URL", b"https://secret.example/", permissions=Permissio
 SERVER = "udp://192.0.2.1:2641"
 
 
-def answer_of(*members: HandleValue, prefix: tuple[HandleValue, ...] | None = None) -> Answer:
+def answer_of(*members: HandleValue) -> Answer:
     """Return how a lookup ended."""
-    described = None if prefix is None else HandleRecord("0.NA/10.1", prefix)
-    return Answer(HandleRecord("10.1/abc", members), SERVER, authoritative=True, prefix_values=described)
+    return Answer(HandleRecord("10.1/abc", members), SERVER, authoritative=True)
 
 
 def test_what_the_public_may_not_read_is_left_out() -> None:
     """Hidden values are not kept, and how long they may be kept does not count."""
-    kept = record_of(answer_of(SECRET, url_value()), EPOCH, LIFETIMES)
+    kept = record_of(answer_of(SECRET, url_value()), None, EPOCH, LIFETIMES)
     assert kept.record == HandleRecord("10.1/abc", (url_value(),))
     assert (kept.fetched_at, kept.lifetime_s, kept.answered_by) == (EPOCH, 3600.0, SERVER)
 
@@ -49,25 +48,21 @@ def test_what_the_public_may_not_read_is_left_out() -> None:
 )
 def test_lifetimes(members: tuple[HandleValue, ...], lifetime_s: float) -> None:
     """The shortest lifetime of the values counts; a record without any is about to be filled, or to go."""
-    assert record_of(answer_of(*members), EPOCH, LIFETIMES).lifetime_s == lifetime_s
+    assert record_of(answer_of(*members), None, EPOCH, LIFETIMES).lifetime_s == lifetime_s
 
 
 @given(st.lists(values, max_size=4))
 def test_never_too_long(members: list[HandleValue]) -> None:
     """Whatever a record says, it is kept for no longer than the operator allows, and shows nothing hidden."""
-    kept = record_of(answer_of(*members), EPOCH, LIFETIMES)
+    kept = record_of(answer_of(*members), None, EPOCH, LIFETIMES)
     assert 0 <= kept.lifetime_s <= LIFETIMES.record_max
     assert all(value.is_public for value in kept.record.values)
 
 
 def test_namespace_of_its_prefix() -> None:
     """What the prefix says about all its handles is kept with each."""
-    says = text_value(1, "HS_NAMESPACE", "<namespace><status>inactive</status></namespace>")
-    assert record_of(answer_of(url_value(), prefix=(says,)), EPOCH, LIFETIMES).namespace == Namespace(
-        "inactive"
-    )
-    assert record_of(answer_of(url_value(), prefix=()), EPOCH, LIFETIMES).namespace is None
-    assert record_of(answer_of(url_value()), EPOCH, LIFETIMES).namespace is None
+    for namespace in (Namespace("inactive"), None):
+        assert record_of(answer_of(url_value()), namespace, EPOCH, LIFETIMES).namespace == namespace
 
 
 TEMPLATE = Namespace(has_template=True)
