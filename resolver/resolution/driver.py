@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 import secrets
+import struct
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -67,6 +68,9 @@ REQUEST_LIFETIME_S = 43_200
 
 MAX_NAMES = 4
 """Host names looked up for one question."""
+
+_SUPPLY = struct.Struct("!256I")
+"""Random numbers of 32 bits."""
 
 # What went wrong says nothing about whether the server can be reached and answers.
 _NOBODYS_FAULT = (CrowdedError, UdpUnsuitableError, SignatureError)
@@ -190,6 +194,7 @@ class Driver:
         self._chance = chance
         self._background = background
         self._transports = tuple(transports)
+        self._request_ids: list[int] = []
         self._clock = clock
 
     async def drive(
@@ -371,15 +376,21 @@ class Driver:
             _check_signature(answer, message, candidate)
         return message
 
-    @staticmethod
-    def _request(candidate: Candidate, question: Question, now: float) -> Message:
+    def _request_id(self) -> int:
+        """Return a number that nobody can guess, out of a supply that is fetched at once."""
+        if not self._request_ids:
+            octets = secrets.token_bytes(_SUPPLY.size)
+            self._request_ids = [1 + number % 0x7FFF_FFFF for number in _SUPPLY.unpack(octets)]
+        return self._request_ids.pop()
+
+    def _request(self, candidate: Candidate, question: Question, now: float) -> Message:
         site = candidate.site
         envelope = Envelope(
             # Software from before 2.1 calls itself 5.0, and no site speaks more than we suggest.
             version=min(site.protocol_version, HIGHEST_VERSION)
             if site.protocol_version[0] < 5
             else HIGHEST_VERSION,
-            request_id=1 + int.from_bytes(secrets.token_bytes(4), "big") % 0x7FFF_FFFF,
+            request_id=self._request_id(),
             message_length=0,
         )
         header = Header(

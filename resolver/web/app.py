@@ -106,7 +106,9 @@ def create_apps(
     )
     cold = None
     if hosts.are_all_one and limits.admission is None and access_log is None and tracing is None:
-        cold = open_cold_path(hosts.usual, metrics, draining=draining, clock=clock)
+        cold = open_cold_path(
+            hosts.usual, metrics, new_request_id=fast.new_request_id, draining=draining, clock=clock
+        )
     handlers = Handlers(
         hosts,
         metrics,

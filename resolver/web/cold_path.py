@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 import time
 from collections.abc import Callable
 
@@ -45,6 +44,7 @@ class ColdPath:
         forms: tuple[RedirectForm, RedirectForm],
         metrics: Metrics,
         *,
+        new_request_id: Callable[[], bytes],
         draining: Draining,
         clock: Callable[[], float],
     ) -> None:
@@ -54,6 +54,7 @@ class ColdPath:
             host: whose rules hold.
             forms: for handles that are cited as DOIs, and for others.
             metrics: count what is answered.
+            new_request_id: gives an id for each.
             draining: whether connections are to end.
             clock: seconds since 1970.
         """
@@ -62,6 +63,7 @@ class ColdPath:
         self._max_age_s = host.max_age_s
         self._doi_form, self._form = forms
         self._metrics = metrics
+        self._new_request_id = new_request_id
         self.draining = draining
         self._clock = clock
         self._unusual: dict[str, None] = {}
@@ -116,7 +118,7 @@ class ColdPath:
             target.uri,
             max_age_s=max(0, int(min(entry.expires_at - now, self._max_age_s))),
             now=int(now),
-            request_id=secrets.token_hex(8),
+            request_id=self._new_request_id().decode(),
             closes=self.draining.is_on,
         )
 
@@ -127,10 +129,17 @@ class ColdPath:
 
 
 def open_cold_path(
-    host: Host, metrics: Metrics, *, draining: Draining, clock: Callable[[], float]
+    host: Host,
+    metrics: Metrics,
+    *,
+    new_request_id: Callable[[], bytes],
+    draining: Draining,
+    clock: Callable[[], float],
 ) -> ColdPath | None:
     """Return the cold path of a host, unless its operator's choices leave none."""
     doi_form, form = redirect_form(host.renderer, "10.1/2"), redirect_form(host.renderer, "1/2")
     if doi_form is None or form is None or host.lookups.is_particular or host.pages.policy.tombstones:
         return None
-    return ColdPath(host, (doi_form, form), metrics, draining=draining, clock=clock)
+    return ColdPath(
+        host, (doi_form, form), metrics, new_request_id=new_request_id, draining=draining, clock=clock
+    )

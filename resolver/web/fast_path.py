@@ -235,14 +235,14 @@ class FastPath:
                 break
             ready = self._find(connection, request.path, headers, now)
             if ready is None and sheds and self._may_turn_away(connection, request.path):
-                request_id = self._request_id()
+                request_id = self.new_request_id()
                 octets.append(busy_answer(request_id, with_body=method == "GET"))
                 answered.append((self._tally("redirect", "busy", 0), BUSY_ENTRY, request_id))
                 continue
             added = None if ready is None else self._admit(connection, headers, ready)
             if ready is None or added is None:
                 break
-            request_id = self._request_id()
+            request_id = self.new_request_id()
             whole = ready.octets_at(now, self._second, request_id + added)
             octets.append(whole if method == "GET" else whole[: -ready.kind.body_octets])
             answered.append((ready.kind.tally, ready.entry, request_id))
@@ -265,7 +265,7 @@ class FastPath:
                 connection, target, headers, started
             )
         kind = ready.kind
-        request_id = said_id = self._ids.pop() if self._ids else self._request_id()
+        request_id = said_id = self._ids.pop() if self._ids else self.new_request_id()
         if self._admits is not None or kind.has_etag:
             added = self._admit(connection, headers, ready)
             if added is None:
@@ -295,7 +295,7 @@ class FastPath:
     def _turn_away(
         self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str], started: float
     ) -> bool:
-        request_id = self._request_id()
+        request_id = self.new_request_id()
         connection.transport.write(busy_answer(request_id))  # type: ignore[union-attr]  # data have just come in on it
         elapsed_s = time.perf_counter() - started
         self._count(connection, self._tally("redirect", "busy", 0), elapsed_s)
@@ -338,7 +338,7 @@ class FastPath:
             self._cache.undo_made()  # the clock was set back: what is kept counted on another time
         self._second = Second(now)
 
-    def _request_id(self) -> bytes:
+    def new_request_id(self) -> bytes:
         """Return what ``secrets.token_hex(8)`` would, out of a supply that is fetched at once."""
         if not self._ids:
             supply = secrets.token_hex(8 * 512).encode()
