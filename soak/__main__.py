@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 STALE_MAX_S = 120.0
 ABSENCE_S = 2.0
 START_TIMEOUT_S = 60.0
-CACHE_SIZE = 5000
+CACHE_SIZE = 1000
 """Small enough to be full after a moment, so that memory can be seen to stay."""
 
 
