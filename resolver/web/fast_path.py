@@ -271,20 +271,10 @@ class FastPath:
             if added is None:
                 return False
             said_id = request_id + added
-        # What octets_at does, where it has been done in this second already.
-        said = self._second.said.get(ready)
-        if said is not None and now < said.until:
-            octets = b"".join((said.before, said_id, said.after))
-        else:
-            octets = ready.octets_at(now, self._second, said_id)
+        octets = ready.octets_at(now, self._second, said_id)
         connection.transport.write(octets)  # type: ignore[union-attr]  # data have just come in on it
         elapsed_s = time.perf_counter() - started
-        tally = kind.tally
-        if tally.count:
-            tally.count += 1
-            tally.seconds += elapsed_s
-        else:
-            self._count(connection, tally, elapsed_s)
+        self._count(connection, kind.tally, elapsed_s)
         if ready.entry is not None:
             self._note(connection, "GET", target, headers, ready.entry, request_id, elapsed_s)
         return True
