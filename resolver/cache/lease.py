@@ -34,6 +34,12 @@ OUTCOME_S = 2.0
 MAX_STRIKES = 3
 """Failures of Redis after which everybody goes on alone; a single one may be a moment of weakness, ours or its."""
 
+WITHDRAWAL_PAUSE_S = 0.25
+WITHDRAWAL_TRIES = 40
+"""How often a claim is withdrawn until Redis hears of it; one that is frozen carries out later what it got before."""
+
+MAX_WITHDRAWALS = 200
+
 FIRST_PAUSE_S = 0.004
 LONGEST_PAUSE_S = 0.05
 
@@ -77,6 +83,7 @@ class Leases:
         self._background = background
         self._clock = clock
         self._observer = observer or Observer()
+        self._withdrawing = 0
 
     async def run(
         self,
@@ -110,6 +117,7 @@ class Leases:
                 if strikes < MAX_STRIKES:
                     await asyncio.sleep(pause_s)
                     continue
+                self._withdraw_soon(key, token)
                 begun_at = self._clock()
                 return Found(await work(), begun_at)
             if there is None or there == token:  # the latter if we did not hear that it was written
@@ -132,6 +140,25 @@ class Leases:
             if asyncio.get_running_loop().time() > ends_at:  # somebody goes on writing what helps nobody
                 raise LookupTimeoutError("another process did not find an answer in time")
             over = there
+
+    def _withdraw_soon(self, key: str, token: bytes) -> None:
+        """See to it that a claim which Redis did not answer keeps nobody waiting, should it be carried out yet."""
+        if self._withdrawing < MAX_WITHDRAWALS:
+            self._withdrawing += 1
+            self._background.start(self._withdraw(key, token), name="lease-withdraw")
+
+    async def _withdraw(self, key: str, token: bytes) -> None:
+        heard = 0
+        try:
+            for _ in range(WITHDRAWAL_TRIES):
+                await asyncio.sleep(WITHDRAWAL_PAUSE_S)
+                with contextlib.suppress(CacheError):
+                    await self._store.end_lease(key, token, b"", 0.0)
+                    heard += 1
+                if heard == 2:  # after the first, what was sent before may still have been on its way
+                    return
+        finally:
+            self._withdrawing -= 1
 
     async def _lead(
         self,

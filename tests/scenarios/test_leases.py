@@ -221,6 +221,41 @@ async def test_broken_redis(store: Store, pair: tuple[Process, Process]) -> None
     assert asyncio.get_running_loop().time() < 0.25
 
 
+class Frozen(Store):
+    """Does not answer, and carries out later what it was told meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[tuple[str, bytes, float]] = []
+
+    async def claim_lease(self, key: str, value: bytes, lease_s: float, over: bytes) -> bytes | None:
+        if self.broken:
+            self.told.append((key, value, lease_s))
+        return await super().claim_lease(key, value, lease_s, over)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self.broken = False
+        for key, value, lease_s in self.told:
+            self.held.setdefault(key, (value, now() + lease_s))
+
+
+async def test_redis_carries_out_what_was_given_up() -> None:
+    """A claim that Redis answers too late is withdrawn, so that nobody waits for a lookup which is over."""
+    store = Frozen()
+    first, second = Process(store), Process(store)
+    store.broken = True
+    assert isinstance(await first.run(), Found)
+    store.thaw()
+    assert store.held
+    began = now()
+    assert isinstance(await second.run(), Found)
+    assert now() - began < LEASE_S / 2
+    assert (first.lookups, second.lookups) == (1, 1)
+    await asyncio.sleep(1.0)
+    assert not first.background
+
+
 async def test_redis_breaks_while_waiting(store: Store, pair: tuple[Process, Process]) -> None:
     """Who waits goes on alone as soon as Redis fails; who works loses nothing."""
     tasks = [asyncio.get_running_loop().create_task(process.run()) for process in pair]
