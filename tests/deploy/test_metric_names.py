@@ -97,6 +97,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     ):
         for _ in range(3):
             running.fetch("/20.500.12345/abc")
+        wait_until(lambda: 'resolver_requests_total{endpoint="redirect"' in metrics(running), "counted")
         yield running
 
 

@@ -88,7 +88,10 @@ def test_rolling_loses_nothing_and_reads_settings_anew(program: Program, tmp_pat
     assert answered > 50
     assert b"Afterwards" in program.fetch("/")[2]
     # What the workers before have counted is counted still.
-    assert program.sample("resolver_requests_total", endpoint="redirect", outcome="ok") == answered
+    wait_until(
+        lambda: program.sample("resolver_requests_total", endpoint="redirect", outcome="ok") == answered,
+        f"{answered} answers are counted",
+    )
 
 
 def test_bad_settings_keep_the_old_workers(program: Program, tmp_path: Path) -> None:
