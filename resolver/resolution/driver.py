@@ -6,6 +6,7 @@ Knows sockets and clocks, and none of the rules of resolution.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import secrets
 import struct
@@ -56,6 +57,8 @@ from resolver.transport.names import Names
 from resolver.transport.network import Network
 
 __all__ = ["MAX_EXCHANGES", "Budget", "Driver"]
+
+logger = logging.getLogger(__name__)
 
 MAX_EXCHANGES = 40
 """Questions that one visitor's request may cause, whatever records refer to; nothing refills it."""
@@ -346,12 +349,16 @@ class Driver:
         octets = encode_message(request)
 
         def take(answer: bytes | None) -> None:
-            message = None if answer is None else _read_answer(request, octets, answer, now)
-            if message is None:
-                on_heard(None)
-                return
-            self._note_answer(candidate, question, message, started)
-            on_heard(Heard(candidate, message))
+            message: Message | None = None
+            try:
+                if answer is not None:
+                    message = _read_answer(request, octets, answer, now)
+                if message is not None:
+                    self._note_answer(candidate, question, message, started)
+            except Exception:  # a mistake of ours, which must not keep visitors waiting for ever
+                logger.exception("answer not read handle=%r server=%s", question.handle.text, candidate)
+                message = None
+            on_heard(None if message is None else Heard(candidate, message))
 
         text = question.handle.text
         return self._network.shoot(candidate.endpoint, octets, text, candidate.patience_s, take)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
@@ -39,17 +41,56 @@ logger = logging.getLogger(__name__)
 MAX_SERVICES = 1024
 """Kept at hand; read anew when the record of their prefix is another."""
 
+STRAY_WEIGHT = 10
+MAX_STRAYED = 30
+REST_S = 5.0
+"""For so long the straight way to a service is left alone where a tenth of all lookups, or three in a row, stray."""
+
 OnArrival = Callable[[Entry | None], None]
 """Told once of what was found, or of ``None`` where the ordinary way has to be gone."""
 
 
-class _Service(Struct, frozen=True):
-    """Who keeps the handles of a prefix."""
+class _Service(Struct, eq=False):
+    """Who keeps the handles of a prefix, and whether it is any use to go straight there."""
 
     described_by: CachedRecord | None
     """The very record it was read from; ``None`` if the operator has named it."""
     sites: tuple[Site, ...]
-    namespace: Namespace | None
+    namespace: Namespace | None = None
+    strayed: int = 0
+    """How much went astray of late: one lookup weighs as much as ``STRAY_WEIGHT`` that arrive."""
+    rests_until: float = 0.0
+    """Seconds since 1970."""
+
+    def is_resting(self, now: float) -> bool:
+        """Whether too much has gone astray a moment ago."""
+        return now < self.rests_until <= now + REST_S
+
+    def arrived(self) -> None:
+        """Take note of a lookup that went well."""
+        if self.strayed:
+            self.strayed -= 1
+
+    def went_astray(self, now: float) -> None:
+        """Take note of one that was given up: records too large for a datagram do so each time."""
+        self.strayed += STRAY_WEIGHT
+        if self.strayed >= MAX_STRAYED:
+            self.strayed -= STRAY_WEIGHT  # one more will tell whether anything has changed
+            self.rests_until = now + REST_S
+
+
+@dataclass(slots=True, eq=False)
+class _Journey:
+    """One lookup between its question and its answer."""
+
+    handle: Handle
+    key: str
+    crowd: str
+    service: _Service
+    conversation: Conversation[Answer]
+    begun_at: float
+    """Seconds since 1970."""
+    waiting: list[OnArrival]
 
 
 class StraightWay:
@@ -129,8 +170,8 @@ class StraightWay:
         if ask is None:
             conversation.close()
             return False
-        journey = _Journey(self, handle, crowd, conversation, service.namespace, self._clock(), on_arrival)
-        if not self._driver.shoot(ask.candidate, ask.question, journey.hear):
+        journey = _Journey(handle, key, crowd, service, conversation, self._clock(), [on_arrival])
+        if not self._driver.shoot(ask.candidate, ask.question, partial(self._hear, journey)):
             conversation.close()
             return False
         self._observer.cache_lookup("memory", "miss")
@@ -142,25 +183,27 @@ class StraightWay:
     def _service(self, handle: Handle, crowd: str) -> _Service | None:
         """Return the service of a handle, if that takes no more than to look into memory."""
         directory = self._driver.directory
-        known = directory.sites_for(handle) if directory.knows_more else ()
-        if known:
-            return _Service(None, known, None)
-        cached = self._cache.at_hand(crowd)
-        if cached is None or not isinstance(cached.entry, CachedRecord):
-            return None
-        entry = cached.entry
-        if cached.wanted and is_almost_over(crowd, entry, self._clock()):
-            return None  # the ordinary way fetches it anew before its time is over
-        service = self._services.get(crowd)
-        if service is None or service.described_by is not entry:
-            sites = self._sites_in(entry, handle)
-            if not sites:
+        entry: CachedRecord | None = None
+        sites = directory.sites_for(handle) if directory.knows_more else ()
+        if not sites:
+            cached = self._cache.at_hand(crowd)
+            if cached is None or not isinstance(cached.entry, CachedRecord):
                 return None
+            entry = cached.entry
+            if cached.wanted and is_almost_over(crowd, entry, self._clock()):
+                return None  # the ordinary way fetches it anew before its time is over
+        service = self._services.get(crowd)
+        if service is None or service.described_by is not entry or (entry is None and service.sites != sites):
+            service = self._read_service(handle, entry, sites)
             if len(self._services) >= MAX_SERVICES:
                 self._services.clear()
-            namespace = namespace_of(entry.record.values)
-            service = self._services[crowd] = _Service(entry, sites, namespace)
-        return service
+            self._services[crowd] = service
+        return service if service.sites and not service.is_resting(self._clock()) else None
+
+    def _read_service(self, handle: Handle, entry: CachedRecord | None, sites: tuple[Site, ...]) -> _Service:
+        if entry is None:
+            return _Service(None, sites)
+        return _Service(entry, self._sites_in(entry, handle), namespace_of(entry.record.values))
 
     def _sites_in(self, entry: CachedRecord, handle: Handle) -> tuple[Site, ...]:
         """Return the sites that the record of a prefix names itself; none if it names services elsewhere."""
@@ -183,74 +226,49 @@ class StraightWay:
             return None
         return step if isinstance(step, Ask) else None
 
-    def arrive(self, key: str, crowd: str, entry: Entry, begun_at: float) -> None:
-        """Remember what was found, and give it to all who wait."""
-        del self._journeys[key]
-        self._room.leave(crowd)
-        self._setbacks.clear(key, crowd)
-        self._cache.put(key, entry, begun_at)
-        self._flights.land(key, entry)
-
-    def give_up(self, handle: Handle, crowd: str) -> None:
-        """Let those who wait have what the ordinary way brings."""
-        del self._journeys[handle.cache_key]
-        self._room.leave(crowd)
-        self._flights.divert(handle.cache_key, lambda: self._instead(handle))
-
-    def entry_of(
-        self, handle: Handle, conversation: Conversation[Answer], namespace: Namespace | None, heard: Heard
-    ) -> Entry | None:
-        """Return what the lookup makes of what a server said, if that is its end."""
+    def _hear(self, journey: _Journey, heard: Heard | None) -> None:
+        """Take what the server said; whatever comes of it, nobody is left waiting."""
+        entry: Entry | None = None
         try:
-            conversation.send(heard)
+            entry = None if heard is None else self._entry_of(journey, heard)
+        except Exception:
+            logger.exception("lookup failed handle=%r", journey.handle.text)
+        journey.conversation.close()
+        del self._journeys[journey.key]
+        try:
+            self._settle(journey, entry)
+        finally:
+            for on_arrival in journey.waiting:
+                try:
+                    on_arrival(entry)
+                except Exception:  # of one of them, which is not the others' fault
+                    logger.exception("nobody was told of handle=%r", journey.handle.text)
+
+    def _settle(self, journey: _Journey, entry: Entry | None) -> None:
+        """Remember what was found, and give it to all who wait; or let them have what the ordinary way brings."""
+        key = journey.key
+        self._room.leave(journey.crowd)
+        if entry is None:
+            journey.service.went_astray(self._clock())
+            self._flights.divert(key, lambda: self._instead(journey.handle))
+            return
+        journey.service.arrived()
+        self._flights.land(key, entry)
+        self._setbacks.clear(key, journey.crowd)
+        self._cache.put(key, entry, journey.begun_at)
+
+    def _entry_of(self, journey: _Journey, heard: Heard) -> Entry | None:
+        """Return what the lookup makes of what a server said, if that is its end."""
+        namespace = journey.service.namespace
+        try:
+            journey.conversation.send(heard)
         except StopIteration as end:
             answer: Answer = end.value
             return record_of(answer, namespace, self._clock(), self._lifetimes)
         except ServiceNotFoundError:
             return None
         except HandleNotFoundError:
-            return absence_of(handle, namespace, self._clock(), self._lifetimes)
+            return absence_of(journey.handle, namespace, self._clock(), self._lifetimes)
         except ResolverError:
             return None
-        conversation.close()
         return None  # it wants to ask somebody else
-
-
-class _Journey:
-    """One lookup between its question and its answer."""
-
-    __slots__ = ("_begun_at", "_conversation", "_crowd", "_handle", "_namespace", "_way", "waiting")
-
-    def __init__(
-        self,
-        way: StraightWay,
-        handle: Handle,
-        crowd: str,
-        conversation: Conversation[Answer],
-        namespace: Namespace | None,
-        begun_at: float,
-        on_arrival: OnArrival,
-    ) -> None:
-        self._way = way
-        self._handle = handle
-        self._crowd = crowd
-        self._conversation = conversation
-        self._namespace = namespace
-        self.waiting = [on_arrival]
-        self._begun_at = begun_at
-
-    def hear(self, heard: Heard | None) -> None:
-        """Take what the server said."""
-        entry = None
-        if heard is not None:
-            entry = self._way.entry_of(self._handle, self._conversation, self._namespace, heard)
-        if entry is None:
-            self._conversation.close()
-            self._way.give_up(self._handle, self._crowd)
-        else:
-            self._way.arrive(self._handle.cache_key, self._crowd, entry, self._begun_at)
-        for on_arrival in self.waiting:
-            try:
-                on_arrival(entry)
-            except Exception:  # of one of them, which is not the others' fault
-                logger.exception("nobody was told of handle=%r", self._handle.text)

@@ -573,3 +573,56 @@ async def test_many_waiters_of_a_detour(scene: Scene, monkeypatch: pytest.Monkey
         await scene.resolve()
     assert {url_of(answer) for answer in await asyncio.gather(*tasks)} == {URL}
     assert await scene.arrivals() == [None]
+
+
+async def test_service_where_it_leads_astray(scene: Scene) -> None:
+    """Where answers never fit, the straight way is left alone for a moment, so that few are asked for twice."""
+    large = [f"10.1/large-{number}" for number in range(4)]
+    for handle in large:
+        scene.world.services[PRIMARY].store.put(
+            record_of(handle, url_value(), text_value(2, "DESC", "d" * 2000))
+        )
+    assert [scene.set_out(handle) for handle in large[:3]] == [True] * 3
+    await scene.world.pass_time(1)
+    assert scene.arrived == [None] * 3
+    assert not scene.set_out()
+    assert await scene.world.url(NEW) == URL
+    await scene.world.pass_time(straight.REST_S)
+    assert scene.set_out(large[3])  # has anything changed?
+    await scene.world.pass_time(1)
+    assert not scene.set_out("10.1/other")
+    assert len(await scene.arrivals()) == 4
+
+
+async def test_a_stray_among_many_changes_nothing(scene: Scene) -> None:
+    """One lookup in a dozen that goes astray is bad luck."""
+    usual = scene.line.datagrams
+    for number in range(6):
+        scene.line.datagrams = lambda _: []
+        assert scene.set_out(f"10.1/lost-{number}")
+        await scene.world.pass_time(1)
+        scene.line.datagrams = usual
+        for other in range(11):
+            assert scene.set_out(f"10.1/none-{number}-{other}")
+        await scene.world.pass_time(1)
+    assert scene.arrived.count(None) == 6
+    await scene.arrivals()
+
+
+@pytest.mark.parametrize(
+    "where", ["resolver.resolution.straight.record_of", "resolver.resolution.driver._read_answer"]
+)
+async def test_a_mistake_of_ours_keeps_nobody_waiting(
+    scene: Scene, where: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where reading an answer fails in a way that nobody foresaw, the ordinary way answers, and the log says so."""
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a mistake")
+
+    monkeypatch.setattr(where, fail)
+    assert scene.set_out()
+    joined = scene.resolve()
+    assert url_of(await joined) == URL
+    assert await scene.arrivals() == [None]
+    assert "a mistake" in caplog.text
