@@ -17,6 +17,7 @@ from msgspec import Struct
 
 from resolver.cache.memory import MAX_FREQUENCY
 from resolver.web.access_log import AccessEntry
+from resolver.web.heads import write_head
 from resolver.web.render import Caching
 from resolver.web.seconds import Said, Second
 
@@ -42,7 +43,6 @@ _WORDS = (b"\x03", b"\x04", b"\x05", b"\x06", b"\x07")
 _BETWEEN = b"\x08"
 _PLACES = re.compile(rb"[\x00-\x07]")
 _RESERVED = re.compile(rb"[\x00-\x08]")
-_LINE_BREAKS = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(slots=True, eq=False)
@@ -165,7 +165,8 @@ def fold(response: web.Response, caching: Caching, words: Sequence[str], tally: 
     if _RESERVED.search(b"".join((body, *own))):
         raise ValueError("octets that stand for something else here")
     own = own[: len(_WORDS) - 1]
-    head = _without(own, _head(response, len(body)))
+    marks = {"lifetime": _LIFETIME.decode(), "request_id": _REQUEST_ID.decode(), "date": _DATE.decode()}
+    head = _without(own, write_head(response, length=str(len(body)), **marks).encode())
     # Of redirects, all but the words is the same; of records, hardly anything is.
     if "Location" in response.headers:
         text = head + _without(own, body)
@@ -173,20 +174,6 @@ def fold(response: web.Response, caching: Caching, words: Sequence[str], tally: 
         text = head + _WORDS[len(own)]
         own.append(body)
     return _kind(text, len(body), caching.max_age_s, tally), _BETWEEN.join(own)
-
-
-def _head(response: web.Response, body_octets: int) -> bytes:
-    """Return the head as the server would send it, with places for what is filled in."""
-    headers = dict(response.headers)
-    if len(headers) != len(response.headers) or _LINE_BREAKS.search("".join(headers.values())):
-        raise ValueError("repeated or malformed headers")
-    headers["Cache-Control"] = f"public, max-age={_LIFETIME.decode()}"
-    del headers["Expires"]  # the line after it, and filled in with it
-    headers["X-Request-ID"] = _REQUEST_ID.decode()
-    headers["Content-Length"] = str(body_octets)
-    headers["Date"] = _DATE.decode()
-    lines = [f"HTTP/1.1 {response.status} {response.reason}"]
-    return "\r\n".join([*lines, *(f"{name}: {value}" for name, value in headers.items()), "", ""]).encode()
 
 
 def _without(words: Sequence[bytes], text: bytes) -> bytes:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from email.utils import formatdate
-from functools import lru_cache
 
+from jinja2 import TemplateError
 from markupsafe import escape
 
 from resolver.answer.links import signposts, write_links
+from resolver.errors import SettingsError
+from resolver.web.heads import write_head
 from resolver.web.identifiers import citation_url
 from resolver.web.render import Caching, Renderer
+from resolver.web.seconds import http_date
 
 __all__ = ["RedirectForm", "redirect_form"]
 
 STATUS = 302
 TEMPLATE = "redirect.html"
+LAST = "\r\nConnection: close"
 
-# Stand for what is filled in; no template and no setting holds such characters.
-_MAX_AGE, _EXPIRES, _REQUEST_ID, _LENGTH, _DATE, _URI, _PATH = map(chr, range(1, 8))
-_PLACES = re.compile(r"[\x01-\x07]")
+# Stand for what is filled in: characters for private use, which nobody has a use for in a page of so few words.
+_FIRST = 0xF0000
+_LIFETIME, _REQUEST_ID, _LENGTH, _DATE, _URI, _PATH = map(chr, range(_FIRST, _FIRST + 6))
+_PLACES = re.compile(f"[{_LIFETIME}-{_PATH}]")
 
 
 class RedirectForm:
@@ -49,24 +53,17 @@ class RedirectForm:
             request_id: of this request.
             closes: whether it is the last on its connection.
         """
-        body = self._body.fill(("", "", "", "", "", str(escape(uri)), ""))
-        last = "\r\nConnection: close" if closes else ""
-        words = (
-            str(max_age_s),
-            _http_date(now + max_age_s),
-            request_id,
-            str(len(body)),
-            f"{_http_date(now)}{last}",
-            uri,
-            path,
-        )
+        body = self._body.fill(("", "", "", "", str(escape(uri)), ""))
+        lifetime = f"{max_age_s}\r\nExpires: {http_date(now + max_age_s).decode()}"
+        date = f"{http_date(now).decode()}{LAST if closes else ''}"
+        words = (lifetime, request_id, str(len(body)), date, uri, path)
         return self._head.fill(words) + body
 
 
 class _Text:
     def __init__(self, text: str) -> None:
         self._text = "%s".join(literal.replace("%", "%%") for literal in _PLACES.split(text))
-        self._order = tuple(ord(place) - 1 for place in _PLACES.findall(text))
+        self._order = tuple(ord(place) - _FIRST for place in _PLACES.findall(text))
 
     def fill(self, words: Sequence[str]) -> bytes:
         return (self._text % tuple([words[place] for place in self._order])).encode()
@@ -81,30 +78,23 @@ def redirect_form(renderer: Renderer, handle: str) -> RedirectForm | None:
 
     Returns:
         ``None`` if the operator's template does more with a target than to show it.
+
+    Raises:
+        SettingsError: the template is wrong, so that there would be no redirects at all.
     """
     if not renderer.only_shows(TEMPLATE, "uri"):
+        return None
+    try:
+        plain = renderer.redirect(STATUS, "https://example.org/", Caching(0.0, 0.0))
+    except TemplateError as error:
+        raise SettingsError(f"template {TEMPLATE}: {error}") from error
+    if _PLACES.search(plain.text or ""):
         return None
     citation_root = citation_url(handle).removesuffix(handle)
     link = write_links(signposts(renderer.root, _PATH), f"{citation_root}{_PATH}")
     response = renderer.redirect(STATUS, _URI, Caching(0.0, 0.0), headers={"Link": link})
-    headers = {
-        **response.headers,
-        "Cache-Control": f"public, max-age={_MAX_AGE}",
-        "Expires": _EXPIRES,
-        "X-Request-ID": _REQUEST_ID,
-        "Content-Length": _LENGTH,
-        "Date": _DATE,
-    }
-    lines = [
-        f"HTTP/1.1 {STATUS} {response.reason}",
-        *(f"{name}: {value}" for name, value in headers.items()),
-        "",
-        "",
-    ]
     body = response.body
-    return RedirectForm("\r\n".join(lines), body.decode()) if isinstance(body, bytes) else None
-
-
-@lru_cache(16)
-def _http_date(second: int) -> str:
-    return formatdate(second, usegmt=True)
+    if not isinstance(body, bytes):
+        return None
+    head = write_head(response, lifetime=_LIFETIME, request_id=_REQUEST_ID, length=_LENGTH, date=_DATE)
+    return RedirectForm(head, body.decode())

@@ -7,7 +7,7 @@ from email.utils import formatdate
 
 from msgspec import Struct
 
-__all__ = ["Said", "Second"]
+__all__ = ["Said", "Second", "http_date"]
 
 MAX_LIFETIMES = 4096
 """Lifetimes that are remembered; forgotten all at once when there are more."""
@@ -36,7 +36,7 @@ class Second:
         self.begins_at = int(now)
         """Seconds since 1970."""
         self.ends_at = self.begins_at + 1
-        self.date = _http_date(self.begins_at)
+        self.date = http_date(self.begins_at)
         self.said: dict[object, Said] = {}
         """Answers that were sent in this second, and may be sent again."""
         self._lifetimes: dict[int, bytes] = {}
@@ -49,12 +49,13 @@ class Second:
                 self._lifetimes.clear()
             said = self._lifetimes[left_s] = b"%d\r\nExpires: %b" % (
                 left_s,
-                _http_date(self.begins_at + left_s),
+                http_date(self.begins_at + left_s),
             )
         return said
 
 
-def _http_date(second: int) -> bytes:
+def http_date(second: int) -> bytes:
+    """Return a whole second since 1970 as HTTP writes it (RFC 9110 section 5.6.7)."""
     return _minute(second // 60) + _LAST_WORDS[second % 60]
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from resolver.answer.links import signposts, write_links
 from resolver.answer.targets import Target, read_target
+from resolver.errors import SettingsError
 from resolver.web.identifiers import citation_url, encode_handle
 from resolver.web.redirect_form import RedirectForm, redirect_form
 from resolver.web.render import Caching, Renderer, template_folders
@@ -83,6 +84,17 @@ URIS = st.one_of(
     .map(lambda target: target.uri if isinstance(target, Target) else "https://example.org/x"),
 )
 HANDLES = st.sampled_from(["10.1/2", "10.99999/Abc-d_e~f", "1/2", "20.500.12345/abc.def"])
+
+
+def test_page_that_holds_what_stands_for_something_here(tmp_path: Path) -> None:
+    """A page whose own words would be taken for places has no form, rather than a wrong one."""
+    assert redirect_form(with_template(tmp_path, "\U000f0002 {{ uri }}"), "10.1/2") is None
+
+
+def test_page_that_cannot_be_shown(tmp_path: Path) -> None:
+    """A mistake that would make every redirect an error shows at the start, by the name of its file."""
+    with pytest.raises(SettingsError, match=r"redirect\.html: 'who' is undefined"):
+        redirect_form(with_template(tmp_path, "{{ uri }} by {{ who }}"), "10.1/2")
 
 
 @given(HANDLES, URIS, st.integers(0, 86_400), st.booleans(), st.sampled_from(["", "https://hdl.example.org"]))
