@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import shutil
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from tests.integration.hostile.address_lab import PRIVATE, prefixes
+from tests.integration.hostile.namespaces import said_in_a_namespace
 
 pytestmark = pytest.mark.timeout(90)
-
-
-@functools.cache
-def _namespace() -> list[str] | None:
-    """Return the command that runs another one in a network of its own, or ``None`` if we may not."""
-    if shutil.which("ip") is None or shutil.which("unshare") is None:
-        return None
-    for command in (["unshare", "--net"], ["unshare", "--map-root-user", "--net"]):
-        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
-            return command
-    return None
 
 
 @pytest.fixture(scope="module")
 def seen() -> Any:
     """Let the laboratory run."""
-    namespace = _namespace()
-    if namespace is None:
-        pytest.skip("needs a network namespace, and the programs ip and unshare")
-    command = [*namespace, sys.executable, "-m", "tests.integration.hostile.address_lab"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=80, check=False)
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads(ended.stdout)
+    return said_in_a_namespace("tests.integration.hostile.address_lab")
 
 
 def test_there_are_many_ways() -> None:

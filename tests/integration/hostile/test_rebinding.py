@@ -6,12 +6,7 @@ that come back are judged one by one, and what is connected to is the number tha
 
 from __future__ import annotations
 
-import functools
-import json
-import shutil
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from ipaddress import IPv4Address, IPv6Address
@@ -34,6 +29,7 @@ from resolver.transport.network import Network
 from soak.network import free_port, service_at, site_at
 from tests.fakes import record_of
 from tests.integration.hostile.address_lab import Canary
+from tests.integration.hostile.namespaces import said_in_a_namespace
 from tests.integration.hostile.rebinding_lab import SAYS, named
 
 pytestmark = pytest.mark.timeout(90)
@@ -45,27 +41,10 @@ PUBLIC_CASES = ("udp", "tcp", "http", "https", "detour")
 # --- a DNS server, the C library, and the whole program --------------------------------------------------
 
 
-@functools.cache
-def _namespace() -> list[str] | None:
-    """Return the command that runs another one in a network with a DNS of its own, or ``None`` if we may not."""
-    if any(shutil.which(program) is None for program in ("ip", "unshare", "mount")):
-        return None
-    for command in (["unshare", "--net", "--mount"], ["unshare", "--map-root-user", "--net", "--mount"]):
-        if subprocess.run([*command, "true"], capture_output=True, check=False).returncode == 0:
-            return command
-    return None
-
-
 @pytest.fixture(scope="module")
 def seen() -> Any:
     """Let the laboratory run."""
-    namespace = _namespace()
-    if namespace is None:
-        pytest.skip("needs namespaces for network and mounts, and the programs ip, mount and unshare")
-    command = [*namespace, sys.executable, "-m", "tests.integration.hostile.rebinding_lab"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=80, check=False)
-    assert ended.returncode == 0, ended.stderr[-3000:]
-    return json.loads(ended.stdout)
+    return said_in_a_namespace("tests.integration.hostile.rebinding_lab", with_mounts=True)
 
 
 def test_what_was_judged_is_what_is_asked(seen: Any) -> None:
