@@ -43,7 +43,7 @@ MAX_SERVICES = 1024
 
 STRAY_WEIGHT = 10
 MAX_STRAYED = 30
-REST_S = 5.0
+REST_S = 1.0
 """For so long the straight way to a service is left alone where a tenth of all lookups, or three in a row, stray."""
 
 OnArrival = Callable[[Entry | None], None]

@@ -583,13 +583,13 @@ async def test_service_where_it_leads_astray(scene: Scene) -> None:
             record_of(handle, url_value(), text_value(2, "DESC", "d" * 2000))
         )
     assert [scene.set_out(handle) for handle in large[:3]] == [True] * 3
-    await scene.world.pass_time(1)
+    await scene.world.pass_time(straight.REST_S / 2)
     assert scene.arrived == [None] * 3
     assert not scene.set_out()
     assert await scene.world.url(NEW) == URL
     await scene.world.pass_time(straight.REST_S)
     assert scene.set_out(large[3])  # has anything changed?
-    await scene.world.pass_time(1)
+    await scene.world.pass_time(straight.REST_S / 2)
     assert not scene.set_out("10.1/other")
     assert len(await scene.arrivals()) == 4
 
