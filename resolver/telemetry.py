@@ -132,7 +132,7 @@ class Metrics(Observer):
             series = self._series[metric, *labels] = metric.labels(*labels)
         return series
 
-    def answered(self, endpoint: str, outcome: str, looks: int, count: int, seconds: float) -> None:
+    def answered(self, endpoint: str, outcome: str, looks: int, count: int, each_s: float) -> None:
         """Count requests that were answered at once, out of memory; as each would be, but all together.
 
         Args:
@@ -140,14 +140,14 @@ class Metrics(Observer):
             outcome: as in ``requests``.
             looks: hits in memory for each of them.
             count: how many they were.
-            seconds: the time they took together.
+            each_s: the time that each took, in seconds.
         """
         self._of(self.requests, endpoint, outcome).inc(count)
         self._of(self._cache_lookups, "memory", "hit").inc(count * looks)
         times = self._of(self.request_seconds, endpoint)
         # prometheus-client has no way to observe the same value many times.
-        bucket = bisect.bisect_left(_REQUEST_BUCKETS, seconds / count)
-        times._sum.inc(seconds)
+        bucket = bisect.bisect_left(_REQUEST_BUCKETS, each_s)
+        times._sum.inc(each_s * count)
         times._buckets[bucket].inc(count)
 
     def answered_one(self, endpoint: str, outcome: str, elapsed_s: float) -> None:

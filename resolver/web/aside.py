@@ -40,14 +40,14 @@ class Aside:
 
     def __init__(self, cache: TieredCache) -> None:
         self._cache = cache
-        self._answers: OrderedDict[str, _Answer] = OrderedDict()
+        self._answers: OrderedDict[bytes, _Answer] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._answers)
 
     def keep(
         self,
-        name: str,
+        name: bytes,
         visit: Visit,
         response: web.Response,
         caching: Caching,
@@ -81,7 +81,7 @@ class Aside:
         if len(self._answers) > MAX_ANSWERS:
             self._answers.popitem(last=False)
 
-    async def again(self, name: str, visit: Visit, now: float) -> web.Response | None:
+    async def again(self, name: bytes, visit: Visit, now: float) -> web.Response | None:
         """Return the answer of this name, if what it was made of still holds."""
         kept = self._answers.get(name)
         if (

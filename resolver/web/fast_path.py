@@ -4,9 +4,12 @@ What comes in on a connection is read in ``sieve.py``. Here is what it looks int
 Every request that is in any way unusual goes the ordinary way, which this path must not be told apart from.
 
 An answer comes from the ordinary way. It is kept if it may be (``FastPath.keep`` lists the conditions), found
-by the request target and whatever else it depended on, and attached to the cache entries it was made of: it
+by the request line and whatever else it depended on, and attached to the cache entries it was made of: it
 goes when one of them is replaced, evicted, doubted or expires. In the last tenth of their time one request a
 second goes the ordinary way, which then fetches the record anew.
+
+Requests that come in together, in one round of the event loop, are answered as of one moment and counted
+together: the clocks and the counters are asked for once, at the first of them.
 """
 
 from __future__ import annotations
@@ -42,7 +45,7 @@ from resolver.web.seconds import Second
 from resolver.web.shedding import busy_answer
 from resolver.web.visit import Visit
 
-__all__ = ["FastPath", "is_plain"]
+__all__ = ["FastPath", "is_plain", "line_of", "target_of"]
 
 MAX_NAME = 1024
 """Longest target, with what else an answer is found by."""
@@ -52,6 +55,9 @@ MAX_KEYS = 4
 
 REFRESH_PAUSE_S = 1.0
 """How often the ordinary way is gone where a record is almost over."""
+
+_AND = b"\n"
+"""Between a request line and the headers that an answer depends on."""
 
 _STATUSES = frozenset({200, 301, 302, 303, 307, 308})
 KEYED_BY = ("Accept", "Accept-Language")
@@ -66,7 +72,10 @@ Admits = Callable[[str | None, MultiMapping[str]], bytes | None]
 
 
 class FastPath:
-    """Ready answers, by what is asked."""
+    """Ready answers, by what is asked.
+
+    Their names are request lines up to the version, in octets; HEAD finds what GET does.
+    """
 
     def __init__(
         self,
@@ -86,7 +95,7 @@ class FastPath:
         self._hosts = hosts
         self._metrics = metrics
         self._trusted_proxies = tuple(trusted_proxies)
-        self._draining = draining
+        self.draining = draining
         self._clock = clock
         self._admits = admits
         self._sheds = sheds
@@ -94,16 +103,25 @@ class FastPath:
         self._second = Second(0)
         """The latest in which anything was asked."""
         self._is_one_host = hosts.are_all_one
-        self._answers: dict[str, ReadyAnswer] = {}
-        self._varying: dict[str, int] = {}
-        """How many answers there are to targets whose answers depend on request headers."""
+        self._answers: dict[bytes, ReadyAnswer] = {}
+        self._varying: dict[bytes, dict[bytes, ReadyAnswer]] = {}
+        """By request line, then by their whole names: those that depend on request headers as well."""
+        self._now = 0.0
+        """When the round of the event loop began, in seconds since 1970."""
+        self._began = 0.0
+        """The same by the clock that durations are measured with."""
+        self.loop_time = 0.0
+        """The same by the clock of the event loop."""
+        self._took_s = 0.0
+        """How long the first answer of the round took."""
         self._ids: list[bytes] = []
         self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._untold: list[Tally] = []
+        """Kinds of which there were answers in this round; none before the first answer."""
         cache.memory.on_undone = self._forget
 
     def __len__(self) -> int:
-        return len(self._answers)
+        return len(self._answers) + sum(map(len, self._varying.values()))
 
     # --- filling -----------------------------------------------------------------------------------------
 
@@ -137,8 +155,8 @@ class FastPath:
             return
         if any(key.startswith(CERTIFIED) for key in records):
             return  # what a signature is worth depends on more than the record
-        target = self._scoped(visit.origin.host, request.raw_path)
-        name = _name(target, request.headers) if caching.vary else target
+        line = self._scoped(visit.origin.host, line_of(request.raw_path))
+        name = _name(line, request.headers) if caching.vary else line
         if len(name) > MAX_NAME:
             return
         refresh_at = min(prefetch_at(key, record) or record.expires_at for key, record in records.items())
@@ -160,8 +178,8 @@ class FastPath:
                 name,
                 kind,
                 own_words,
-                caching.expires_at,
-                min(caching.expires_at, refresh_at if refresh_at > now else now + REFRESH_PAUSE_S),
+                float(caching.expires_at),
+                float(min(caching.expires_at, refresh_at if refresh_at > now else now + REFRESH_PAUSE_S)),
                 keys if len(keys) > 1 else keys[0],
                 None if self._access_log is None else entry_of(visit, response),
             )
@@ -172,43 +190,46 @@ class FastPath:
         request = visit.request
         if not self._aside or not _may_be_known(request):
             return None
-        target = self._scoped(visit.origin.host, request.raw_path)
+        line = self._scoped(visit.origin.host, line_of(request.raw_path))
         visit.looked_at_origin = False
         now = self._clock()
-        found = await self._aside.again(target, visit, now)
-        return found or await self._aside.again(_name(target, request.headers), visit, now)
+        found = await self._aside.again(line, visit, now)
+        return found or await self._aside.again(_name(line, request.headers), visit, now)
 
     def _put(self, answer: ReadyAnswer) -> None:
-        old = self._answers.get(answer.name)
+        line, varies, _ = answer.name.partition(_AND)
+        answers = self._varying.setdefault(line, {}) if varies else self._answers
+        old = answers.get(answer.name)
+        answers[answer.name] = answer
         if old is not None:
-            self._forget(old)
-        self._answers[answer.name] = answer
-        target, varies, _ = answer.name.partition("\n")
-        if varies:
-            self._varying[target] = self._varying.get(target, 0) + 1
+            self._detach(old)
         if not all(self._cache.memory.attach(key, answer) for key in answer.keys):
             self._forget(answer)
 
     def _forget(self, made: Made) -> None:
         """Give up an answer."""
-        if not isinstance(made, ReadyAnswer) or self._answers.get(made.name) is not made:
+        if not isinstance(made, ReadyAnswer):
             return
-        del self._answers[made.name]
-        target, varies, _ = made.name.partition("\n")
-        if varies:
-            self._varying[target] -= 1
-            if not self._varying[target]:
-                del self._varying[target]
-        for key in made.keys:
-            self._cache.memory.detach(key, made)
+        line, varies, _ = made.name.partition(_AND)
+        answers = self._varying.get(line, {}) if varies else self._answers
+        if answers.get(made.name) is not made:
+            return
+        del answers[made.name]
+        if varies and not answers:
+            del self._varying[line]
+        self._detach(made)
+
+    def _detach(self, answer: ReadyAnswer) -> None:
+        for key in answer.keys:
+            self._cache.memory.detach(key, answer)
 
     def _tally(self, endpoint: str, outcome: str, looks: int) -> Tally:
         kind = endpoint, outcome, looks
         return self._tallies.setdefault(kind, Tally(*kind))
 
-    def _scoped(self, host: str | None, target: str) -> str:
-        """Return a target, with the name of the host it was asked of where hosts answer differently."""
-        return target if self._is_one_host else f"{self._hosts.name(host)} {target}"
+    def _scoped(self, host: str | None, line: bytes) -> bytes:
+        """Return a request line, with the name of the host it was said to where hosts answer differently."""
+        return line if self._is_one_host else b"%b %b" % (self._hosts.name(host).encode(), line)
 
     # --- answering ---------------------------------------------------------------------------------------
 
@@ -226,14 +247,15 @@ class FastPath:
             requests: as aiohttp's parser gives them.
             sheds: whether those for which there is no room are turned away as well.
         """
-        started, now = time.perf_counter(), self._clock()
+        if not self._untold:
+            self._look_at_clocks(connection)
         answered: list[tuple[Tally, AccessEntry | None, bytes]] = []
         octets: list[bytes] = []
         for request, body in requests:
             method, headers = request.method, request.headers
             if not is_plain(request, body) or method not in ("GET", "HEAD"):
                 break
-            ready = self._find(connection, request.path, headers, now)
+            ready = self._find(connection, line_of(request.path), headers)
             if ready is None and sheds and self._may_turn_away(connection, request.path):
                 request_id = self.new_request_id()
                 octets.append(busy_answer(request_id, with_body=method == "GET"))
@@ -243,54 +265,59 @@ class FastPath:
             if ready is None or added is None:
                 break
             request_id = self.new_request_id()
-            whole = ready.octets_at(now, self._second, request_id + added)
+            whole = ready.octets_at(self._now, self._second, request_id + added)
             octets.append(whole if method == "GET" else whole[: -ready.kind.body_octets])
             answered.append((ready.kind.tally, ready.entry, request_id))
         if answered:
             connection.transport.write(b"".join(octets))  # type: ignore[union-attr]  # data have just come in on it
-            elapsed_s = (time.perf_counter() - started) / len(answered)
             for (tally, entry, request_id), (request, _) in zip(answered, requests, strict=False):
-                self._count(connection, tally, elapsed_s)
+                self._count(connection, tally)
                 if entry is not None:
                     head = request.method, request.path, request.headers
-                    self._note(connection, *head, entry, request_id, elapsed_s)
+                    self._note(connection, *head, entry, request_id)
         return len(answered)
 
-    def answer_one(self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str]) -> bool:
-        """Answer a plain GET, if there is an answer at hand or no room for a lookup; return whether it was."""
-        started, now = time.perf_counter(), self._clock()
-        ready = self._find(connection, target, headers, now)
-        if ready is None:
-            return self._may_turn_away(connection, target) and self._turn_away(
-                connection, target, headers, started
-            )
+    def answer_one(self, connection: RequestHandler, line: bytes, headers: CIMultiDictProxy[str]) -> bool:
+        """Answer a plain request, if there is an answer at hand; return whether it was.
+
+        Args:
+            connection: on which it came, which is fit to be answered on.
+            line: the request line up to the version, as it came in: anything without that.
+            headers: of a request that ``is_plain``.
+        """
+        if not self._untold:
+            self._look_at_clocks(connection)
+        ready = self._answers.get(line) if self._is_one_host else None
+        if ready is None or self._now >= ready.refresh_at:
+            ready = self._find(connection, line, headers)
+            if ready is None:
+                return False
         kind = ready.kind
         request_id = said_id = self._ids.pop() if self._ids else self.new_request_id()
-        if self._admits is not None or kind.has_etag:
+        if kind.has_etag or self._admits is not None:
             added = self._admit(connection, headers, ready)
             if added is None:
                 return False
             said_id = request_id + added
-        octets = ready.octets_at(now, self._second, said_id)
+        octets = ready.octets_at(self._now, self._second, said_id)
         connection.transport.write(octets)  # type: ignore[union-attr]  # data have just come in on it
-        elapsed_s = time.perf_counter() - started
-        self._count(connection, kind.tally, elapsed_s)
+        self._count(connection, kind.tally)
         if ready.entry is not None:
-            self._note(connection, "GET", target, headers, ready.entry, request_id, elapsed_s)
+            self._note(connection, "GET", target_of(line) or "", headers, ready.entry, request_id)
+        return True
+
+    def turn_away_one(self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str]) -> bool:
+        """Say to a plain GET that there is no room for a lookup, if there is none; return whether it was said."""
+        if not self._may_turn_away(connection, target):
+            return False
+        request_id = self.new_request_id()
+        connection.transport.write(busy_answer(request_id))  # type: ignore[union-attr]  # data have just come in on it
+        self._count(connection, self._tally("redirect", "busy", 0))
+        self._note(connection, "GET", target, headers, BUSY_ENTRY, request_id)
         return True
 
     def _may_turn_away(self, connection: RequestHandler, target: str) -> bool:
         return self._is_one_host and not connection._paused and self._sheds(target)
-
-    def _turn_away(
-        self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str], started: float
-    ) -> bool:
-        request_id = self.new_request_id()
-        connection.transport.write(busy_answer(request_id))  # type: ignore[union-attr]  # data have just come in on it
-        elapsed_s = time.perf_counter() - started
-        self._count(connection, self._tally("redirect", "busy", 0), elapsed_s)
-        self._note(connection, "GET", target, headers, BUSY_ENTRY, request_id, elapsed_s)
-        return True
 
     def _admit(
         self, connection: RequestHandler, headers: CIMultiDictProxy[str], ready: ReadyAnswer
@@ -301,30 +328,31 @@ class FastPath:
         return b"" if self._admits is None else self._admits(_remote(connection), headers)
 
     def _find(
-        self, connection: RequestHandler, target: str, headers: CIMultiDictProxy[str], now: float
+        self, connection: RequestHandler, line: bytes, headers: CIMultiDictProxy[str]
     ) -> ReadyAnswer | None:
-        if self._draining.is_on or connection._paused:
+        if self.draining.is_on or connection._paused:
             return None
         if not self._is_one_host:
             origin = read_origin(_remote(connection), _scheme(connection), headers, self._trusted_proxies)
-            target = self._scoped(origin.host, target)
-        second = self._second
-        if not second.begins_at <= now < second.ends_at:
-            self._turn(now)
-        ready = self._answers.get(target)
-        if ready is None and target in self._varying:
-            ready = self._answers.get(_name(target, headers))
+            line = self._scoped(origin.host, line)
+        ready = self._answers.get(line)
+        if ready is None and line in self._varying:
+            ready = self._varying[line].get(_name(line, headers))
         if ready is None:
             return None
-        if now < ready.refresh_at:
+        if self._now < ready.refresh_at:
             return ready
-        if now >= ready.expires_at:
+        if self._now >= ready.expires_at:
             self._forget(ready)
         return None  # until the ordinary way has been gone, and has kept its answer for another while
 
-    def _turn(self, now: float) -> None:
-        """Begin another second."""
-        if now < self._second.begins_at - MAX_CLOCK_SKEW_S:
+    def _look_at_clocks(self, connection: RequestHandler) -> None:
+        """Take note of the moment, and begin another second if it lies in another one."""
+        self._began, self._now, self.loop_time = time.perf_counter(), self._clock(), connection._loop.time()
+        now, second = self._now, self._second
+        if second.begins_at <= now < second.ends_at:
+            return
+        if now < second.begins_at - MAX_CLOCK_SKEW_S:
             self._cache.undo_made()  # the clock was set back: what is kept counted on another time
         self._second = Second(now)
 
@@ -345,15 +373,14 @@ class FastPath:
         headers: CIMultiDictProxy[str],
         entry: AccessEntry,
         request_id: bytes,
-        elapsed_s: float,
     ) -> None:
         """Write down an answer; ``entry`` holds what is the same for all that get it."""
         if self._access_log is not None:
             address = read_visitor_address(_remote(connection), headers, self._trusted_proxies)
             self._access_log.note_again(
                 entry,
-                at=self._clock() - elapsed_s,
-                elapsed_s=elapsed_s,
+                at=self._now,
+                elapsed_s=self._took_s,
                 address=address,
                 method=method,
                 target=target,
@@ -361,20 +388,20 @@ class FastPath:
                 request_id=request_id.decode(),
             )
 
-    def _count(self, connection: RequestHandler, tally: Tally, elapsed_s: float) -> None:
+    def _count(self, connection: RequestHandler, tally: Tally) -> None:
         if not tally.count:
             if not self._untold:
+                self._took_s = time.perf_counter() - self._began
                 connection._loop.call_soon(self._tell)
             self._untold.append(tally)
         tally.count += 1
-        tally.seconds += elapsed_s
 
     def _tell(self) -> None:
         """Count what was answered in this round of the event loop, all at once."""
-        for tally in self._untold:
-            self._metrics.answered(tally.endpoint, tally.outcome, tally.looks, tally.count, tally.seconds)
-            tally.count, tally.seconds = 0, 0.0
-        self._untold.clear()
+        told, self._untold = self._untold, []  # first, since it ends the round
+        for tally in told:
+            count, tally.count = tally.count, 0
+            self._metrics.answered(tally.endpoint, tally.outcome, tally.looks, count, self._took_s)
 
 
 def _may_be_known(request: web.BaseRequest) -> bool:
@@ -392,9 +419,20 @@ def is_plain(request: RawRequestMessage, body: object) -> bool:
     )
 
 
-def _name(target: str, headers: CIMultiDictProxy[str]) -> str:
-    """Return what an answer that depends on headers is found by; neither a target nor a header holds a line break."""
-    return "\n".join([target, *(", ".join(headers.getall(name, ())) for name in KEYED_BY)])
+def line_of(target: str) -> bytes:
+    """Return the request line of a GET, up to the version, from a target as aiohttp's parser gives it."""
+    return b"GET " + target.encode("utf-8", "surrogateescape")
+
+
+def target_of(line: bytes) -> str | None:
+    """Return the target in a request line up to the version, or ``None`` if it is not that of a GET."""
+    return line[4:].decode("utf-8", "surrogateescape") if line.startswith(b"GET ") else None
+
+
+def _name(line: bytes, headers: CIMultiDictProxy[str]) -> bytes:
+    """Return what an answer that depends on headers is found by; neither a line nor a header holds a line break."""
+    values = (", ".join(headers.getall(name, ())).encode("utf-8", "surrogateescape") for name in KEYED_BY)
+    return _AND.join([line, *values])
 
 
 def _remote(connection: RequestHandler) -> str | None:

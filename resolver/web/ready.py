@@ -54,7 +54,6 @@ class Tally:
     looks: int
     """Into the cache, for each of them."""
     count: int = 0
-    seconds: float = 0.0
 
 
 class Kind:
@@ -94,7 +93,7 @@ class ReadyAnswer(Struct, eq=False, gc=False):
     to it, which spares the garbage collector the search.
     """
 
-    name: str
+    name: bytes
     """Under which it is found."""
     kind: Kind
     words: bytes

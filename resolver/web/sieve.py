@@ -6,9 +6,10 @@ requests at the front for which ``fast_path.py`` has an answer, and passes on th
 
 Parsing takes longer than all else together, and visitors send the same headers again and again. So the
 connection remembers by their octets the header sections that the parser has found good. Where such octets come
-again, between two requests, alone, and behind ``GET``, a target and a space, the parser would find again what
-it has found before: how it reads a header section does not depend on the target before it. Nothing is
-interpreted here, only compared; and a connection on which anything else came is left to the parser for good.
+again, between two requests, alone, and behind a request line whose octets it has read before or that holds
+nothing but ``GET`` and a plain target, the parser would find again what it has found before: how it reads a
+header section does not depend on the line before it. Nothing is interpreted here, only compared; and a
+connection on which anything else came is left to the parser for good.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from multidict import CIMultiDictProxy
 
 from resolver.web.cold_path import ColdPath
 from resolver.web.connections import GuardedConnection
-from resolver.web.fast_path import FastPath, is_plain
+from resolver.web.fast_path import FastPath, is_plain, line_of, target_of
 from resolver.web.shedding import busy_answer
 
 __all__ = ["FastConnection", "KnownHeads"]
@@ -42,7 +43,7 @@ _NOTHING: tuple[tuple[()], bool, bytes] = ((), False, b"")
 
 
 class KnownHeads(dict[bytes, "CIMultiDictProxy[str]"]):
-    """Header sections of plain requests, from the space before the version on, and what the parser read in them."""
+    """Header sections of plain requests, with the empty line at their end, and what the parser read in them."""
 
     def learn(self, octets: bytes, headers: CIMultiDictProxy[str]) -> None:
         """Remember one."""
@@ -70,9 +71,8 @@ class Sieve:
         self.under_way = 0
         """Requests that were passed on and are not answered yet."""
 
-    @property
     def is_idle(self) -> bool:
-        """Whether an answer would be the next thing that is sent."""
+        """Return whether an answer would be the next thing that is sent."""
         waiter = self._connection._waiter
         if waiter is not None:
             return not waiter.done()  # the task of the connection waits for a request
@@ -89,14 +89,14 @@ class Sieve:
         if not requests:
             return result
         answered = 0
-        if not upgraded and self.is_idle and len(requests) < MAX_BATCH:
+        if not upgraded and self.is_idle() and len(requests) < MAX_BATCH:
             answered = self._fast.answer(self._connection, requests, sheds=not self.was_tried)
         self.under_way += len(requests) - answered
         if not answered:
             return result
         for _ in range(answered):
             self._parser.message_consumed()
-        _stay_alive(self._connection, answered)
+        _stay_alive(self._connection, answered, self._fast.loop_time)
         return _NOTHING if answered == len(requests) else (requests[answered:], upgraded, tail)
 
     def _learn(self, data: bytes, requests: Sequence[Any]) -> bool:
@@ -104,11 +104,11 @@ class Sieve:
         if len(requests) != 1 or not is_plain(*requests[0]):
             return False
         request = requests[0][0]
-        line = b"GET " + request.path.encode("utf-8", "surrogateescape")
-        if not data.startswith(line + _VERSION) or data.find(_END) != len(data) - len(_END):
+        line, _, head = data.partition(_VERSION)
+        if line != line_of(request.path) or data.find(_END) != len(data) - len(_END):
             return False
-        if data[len(line) :] not in self._heads:
-            self._heads.learn(data[len(line) :], request.headers)
+        if head not in self._heads:
+            self._heads.learn(head, request.headers)
         return True
 
     def __getattr__(self, name: str) -> Any:
@@ -145,27 +145,33 @@ class FastConnection(GuardedConnection):
         if self._asked is not None:
             self._hold(data)
             return
-        at = data.find(_VERSION)
-        headers = self._heads.get(data[at:])
-        if (
-            headers is not None
-            and data.startswith(b"GET ")
-            # No target that the parser lets through has a line break; the names of some answers do.
-            and data.find(b"\n", 4, at) < 0
-            and self._sieve.is_between
-            and self._sieve.is_idle
-            and not self._close
-            and not self._force_close
-        ):
-            target = data[4:at].decode("utf-8", "surrogateescape")
-            if self._fast.answer_one(self, target, headers):
-                _stay_alive(self, 1)
+        line, _, head = data.partition(_VERSION)
+        headers = self._heads.get(head)
+        if headers is None or not self._is_fit():
+            super().data_received(data)
+        elif self._fast.answer_one(self, line, headers):
+            _stay_alive(self, 1, self._fast.loop_time)
+        else:
+            self._go_on(data, target_of(line), headers)
+
+    def _is_fit(self) -> bool:
+        """Return whether an answer may be sent at once; where the visitor does not read, the ordinary way waits."""
+        return (
+            self._sieve.is_between
+            and self._sieve.is_idle()
+            and not (self._paused or self._close or self._force_close or self._fast.draining.is_on)
+        )
+
+    def _go_on(self, data: bytes, target: str | None, headers: CIMultiDictProxy[str]) -> None:
+        """Do without a ready answer for a request of a known form."""
+        if target is not None:
+            if self._fast.turn_away_one(self, target, headers):
+                _stay_alive(self, 1, self._fast.loop_time)
                 return
-            # Where the visitor does not read, answers wait on the ordinary way rather than in our memory.
-            if self._cold is not None and not self._paused and self._cold.begin(target, self._answer_cold):
+            if self._cold is not None and self._cold.begin(target, self._answer_cold):
                 self._asked = data
                 self._request_in_progress = True  # whoever stops the worker waits for it
-                _stay_alive(self, 0)
+                _stay_alive(self, 0, self._loop.time())
                 return
             self._sieve.was_tried = True
         super().data_received(data)
@@ -190,7 +196,7 @@ class FastConnection(GuardedConnection):
             self.transport.resume_reading()
         if answer is not None:
             self.transport.write(answer)
-            _stay_alive(self, 1)
+            _stay_alive(self, 1, self._loop.time())
         elif self._force_close:
             self.transport.write(busy_answer(closes=True))  # too late for a detour
         else:
@@ -212,13 +218,9 @@ class FastConnection(GuardedConnection):
         return sent
 
 
-def _stay_alive(connection: RequestHandler, answered: int) -> None:
+def _stay_alive(connection: RequestHandler, answered: int, now: float) -> None:
     """Do for requests that were answered what aiohttp does after each: count, and start the idle time anew."""
     connection._request_count += answered
-    connection._manager.requests_count += answered  # type: ignore[union-attr]  # there as long as data come in
-    loop = connection._loop
-    connection._next_keepalive_close_time = loop.time() + connection._keepalive_timeout
+    connection._next_keepalive_close_time = closes_at = now + connection._keepalive_timeout
     if connection._keepalive_handle is None:
-        connection._keepalive_handle = loop.call_at(
-            connection._next_keepalive_close_time, connection._process_keepalive
-        )
+        connection._keepalive_handle = connection._loop.call_at(closes_at, connection._process_keepalive)

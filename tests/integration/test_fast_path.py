@@ -303,6 +303,32 @@ def test_date_is_now(runner: asyncio.Runner, network: HandleNetwork) -> None:
     runner.run(scene())
 
 
+def test_counting_that_fails_does_not_stop_the_clock(
+    runner: asyncio.Runner, network: HandleNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The clock is looked at once for all answers that are counted together; a mistake there costs one count only."""
+
+    async def scene() -> None:
+        async with two_ways(network) as ways:
+            await ways.warm(READY[0])
+            dates = []
+            asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+            with monkeypatch.context() as broken:
+                broken.setattr(ways.metrics, "answered", lambda *_: 1 / 0)
+                await ways.talk(ways.fast, [request(READY[0])])
+            before = ways.counts()
+            for _ in range(2):
+                ways.clock.now += 10
+                (answer,) = await fast_only(ways, request(READY[0]))
+                date = parse_response(b"HTTP/1.1 " + answer).header("Date")
+                dates.append(parsedate_to_datetime(date or "").timestamp())
+            assert dates == [int(START) + 10, int(START) + 20]
+            grown = ways.counts() - before
+            assert grown["resolver_requests_total[('endpoint', 'redirect'), ('outcome', 'ok')]"] == 2
+
+    runner.run(scene())
+
+
 def test_an_answer_ends_with_its_record(runner: asyncio.Runner, network: HandleNetwork) -> None:
     """At the moment a record expires its ready answer is used no more; a moment before, nobody can tell."""
 
@@ -557,7 +583,7 @@ def test_draining(runner: asyncio.Runner, network: HandleNetwork) -> None:
     async def scene() -> None:
         async with two_ways(network) as ways:
             await ways.warm(READY[0])
-            ways.path._draining.is_on = True
+            ways.path.draining.is_on = True
             answer = await ways.talk(ways.fast, [request(READY[0])])
             assert b"Connection: close" in answer
             assert answer.endswith(b"<closed>")

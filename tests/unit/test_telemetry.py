@@ -253,7 +253,7 @@ def test_many_at_once_are_as_many_one_by_one(seconds: float) -> None:
     """Requests counted together show as if each had been counted for itself, its time in the same bucket."""
     together, of_together = made()
     one_by_one, of_one_by_one = made()
-    together.answered("redirect", "ok", 2, 8, 8 * seconds)
+    together.answered("redirect", "ok", 2, 8, seconds)
     for _ in range(8):
         one_by_one.requests.labels("redirect", "ok").inc()
         one_by_one.request_seconds.labels("redirect").observe(seconds)

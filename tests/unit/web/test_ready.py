@@ -37,7 +37,7 @@ def response(body: bytes = b"body", *, status: int = 302, **headers: str) -> web
 def folded(found: web.Response, caching: Caching = CACHING, words: Sequence[str] = ()) -> ReadyAnswer:
     kind, own = fold(found, caching, words, TALLY)
     assert caching.expires_at is not None
-    return ReadyAnswer("/1/2", kind, own, caching.expires_at, caching.expires_at, "1/2")
+    return ReadyAnswer(b"GET /1/2", kind, own, caching.expires_at, caching.expires_at, "1/2")
 
 
 def said(answer: ReadyAnswer, now: float) -> bytes:
@@ -168,7 +168,7 @@ def test_a_record_and_its_answer_weigh_a_kibibyte_at_most() -> None:
     """So much a worker grows by for a remembered record with one URL and its ready redirect, and it knows that."""
     count = 5000
     cache: MemoryCache[Held] = MemoryCache(10**6, 2**40)
-    answers: dict[str, ReadyAnswer] = {}
+    answers: dict[bytes, ReadyAnswer] = {}
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -182,7 +182,7 @@ def test_a_record_and_its_answer_weigh_a_kibibyte_at_most() -> None:
     assert grown <= cache.octets / count <= 1.25 * grown
 
 
-def _remember(cache: MemoryCache[Held], answers: dict[str, ReadyAnswer], handle: str) -> None:
+def _remember(cache: MemoryCache[Held], answers: dict[bytes, ReadyAnswer], handle: str) -> None:
     url = f"https://repository.example.org/items/{handle}"
     record = HandleRecord(
         handle,
@@ -198,6 +198,8 @@ def _remember(cache: MemoryCache[Held], answers: dict[str, ReadyAnswer], handle:
     expires_at = NOW + float(len(answers))
     found = response(page.encode(), Location=url, Link=link)
     kind, words = fold(found, Caching(expires_at, 3600.0), [url, handle], TALLY)
-    answer = ReadyAnswer(f"/{handle}", kind, words, expires_at, expires_at - 100.5, cache.own_name(handle))
+    answer = ReadyAnswer(
+        f"GET /{handle}".encode(), kind, words, expires_at, expires_at - 100.5, cache.own_name(handle)
+    )
     answers[answer.name] = answer
     assert cache.attach(handle, answer)
