@@ -162,23 +162,32 @@ def _table(rows: list[list[str]]) -> list[str]:
 
 
 def _workers(effort: Effort) -> tuple[str, dict[str, Any]]:
-    one, two = two_workers(effort.runs, effort.seconds)
+    mine, its = two_workers(effort.runs, effort.seconds)
     return (
-        f"Two workers beside one, on one core, load from the other: {two:,.0f} and {one:,.0f} requests/s, "
-        f"ratio {two / one:.2f}; a second worker is for a second core",
-        {"two_workers": two, "one_worker": one},
+        f"Two workers beside one, on one core, load from the other: {_rate(mine.ours)} and {_rate(mine.rival)} "
+        f"requests/s, ratio {mine.ratio():.2f}; nginx {_rate(its.ours)} and {_rate(its.rival)}, ratio "
+        f"{its.ratio():.2f}; a second worker is for a second core",
+        {"two_workers_ratio": mine.ratio()},
     )
 
 
 def _idle(effort: Effort) -> tuple[str, dict[str, Any]]:
-    found = idle_connections(effort.idle, effort.seconds, min(3, effort.runs))
+    found = idle_connections(effort.idle, effort.seconds, effort.runs)
     return (
         f"{found.connections:,} connections kept open that were answered once: "
-        f"{found.octets_each / 1024:.1f} KiB each; "
-        f"others see {found.beside.requests_per_s:,.0f} requests/s and {found.beside.p50_ms:.2f} ms "
-        f"({found.beside.p99_ms:.1f} ms at the 99th percentile) beside them, {found.without.requests_per_s:,.0f} and "
-        f"{found.without.p50_ms:.2f} ms ({found.without.p99_ms:.1f} ms) without",
-        {"idle_octets": found.octets_each},
+        f"{found.octets_each / 1024:.1f} KiB each; others see {_beside(found.seen)}; "
+        f"of nginx {_beside(found.seen_of_nginx)}",
+        {"idle_octets": found.octets_each, "idle_p50_ratio": found.seen.p50_ratio()},
+    )
+
+
+def _beside(seen: Comparison) -> str:
+    """Say what was seen beside something and what without it."""
+    p50 = [f"{statistics.median(run.p50_ms for run in runs):.2f}" for runs in (seen.ours, seen.rival)]
+    return (
+        f"{_rate(seen.ours)} requests/s beside them and {_rate(seen.rival)} without, ratio of pairs "
+        f"{seen.ratio():.2f}; median {p50[0]} and {p50[1]} ms, ratio {seen.p50_ratio():.2f}; 99th percentile "
+        f"{_p99(seen.ours)} and {_p99(seen.rival)}, ratio {seen.p99_ratio():.2f}"
     )
 
 

@@ -1,4 +1,4 @@
-"""nginx as a rival: one worker that answers with a constant redirect, or looks the target up in a map."""
+"""nginx as a rival: a worker that answers with a constant redirect, or looks the target up in a map."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["running_nginx", "version"]
 
 _CONFIG = """\
 daemon off;
-worker_processes 1;
+worker_processes {workers};
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 20000; }}
@@ -43,7 +43,7 @@ _MAP = """map_hash_max_size {size};
 
 
 @contextlib.contextmanager
-def running_nginx(handles: int = 1) -> Iterator[Running]:
+def running_nginx(handles: int = 1, *, workers: int = 1) -> Iterator[Running]:
     """Run nginx until the block ends; with more than one handle, out of a map of so many."""
     executable = shutil.which("nginx") or "/usr/sbin/nginx"
     if not Path(executable).exists():
@@ -58,7 +58,9 @@ def running_nginx(handles: int = 1) -> Iterator[Running]:
             )
             table = _MAP.format(size=max(2048, 2 * handles), file=folder / "map")
         target = "$target" if handles > 1 else url_of(0)
-        (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, port=port, map=table, target=target))
+        (folder / "nginx.conf").write_text(
+            _CONFIG.format(folder=folder, workers=workers, port=port, map=table, target=target)
+        )
         process = subprocess.Popen(
             pinned(0, [executable, "-p", name, "-c", str(folder / "nginx.conf")]), stderr=subprocess.DEVNULL
         )

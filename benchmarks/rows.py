@@ -61,6 +61,10 @@ class Comparison:
             a.cpu_us for a in self.ours
         )
 
+    def p50_ratio(self) -> float:
+        """Return the median of the ratios of the median latency, pair by pair."""
+        return statistics.median(a.p50_ms / b.p50_ms for a, b in zip(self.ours, self.rival, strict=True))
+
     def p99_ratio(self) -> float:
         """Return the median of the ratios of the 99th percentile of latency, pair by pair."""
         return statistics.median(a.p99_ms / b.p99_ms for a, b in zip(self.ours, self.rival, strict=True))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.util
+import itertools
 import os
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.load import Measured, apply_load
+from benchmarks.load import apply_load
 from benchmarks.network import PREFIX
+from benchmarks.nginx import running_nginx
 from benchmarks.processes import (
     START_TIMEOUT_S,
     Running,
@@ -27,29 +28,30 @@ from benchmarks.processes import (
     running_network,
     spread,
 )
-from benchmarks.rows import ours, resolver, visit_all
+from benchmarks.rows import Comparison, ours, resolver, visit_all
 
 __all__ = ["Idle", "Restarts", "idle_connections", "restarts", "two_workers"]
 
 PATH = f"/{PREFIX}/"
 
 
-def two_workers(runs: int, seconds: float) -> tuple[float, float]:
-    """Return the median throughput of one worker and of two, on the core that the load does not use."""
-    with (
-        tempfile.TemporaryDirectory() as first,
-        tempfile.TemporaryDirectory() as second,
-        resolver(Path(first)) as one,
-        resolver(Path(second), "--workers", "2") as two,
-    ):
-        rates: tuple[list[float], list[float]] = [], []
-        for subject in (one, two):
+def two_workers(runs: int, seconds: float) -> tuple[Comparison, Comparison]:
+    """Compare two workers to one, on the core that the load does not use: ours, and nginx's."""
+    with contextlib.ExitStack() as stack:
+        first, second = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
+        pairs = [
+            (stack.enter_context(resolver(first, "--workers", "2")), stack.enter_context(resolver(second))),
+            (stack.enter_context(running_nginx(workers=2)), stack.enter_context(running_nginx())),
+        ]
+        found = Comparison(), Comparison()
+        for subject in itertools.chain(*pairs):
             visit_all(subject.url, PATH, 1)
             apply_load(subject.url, PATH, seconds=1)
         for _ in range(runs):
-            for subject, into in zip((one, two), rates, strict=True):
-                into.append(apply_load(subject.url, PATH, seconds=seconds).requests_per_s)
-    return statistics.median(rates[0]), statistics.median(rates[1])
+            for (two, one), into in zip(pairs, found, strict=True):
+                into.rival.append(apply_load(one.url, PATH, seconds=seconds))
+                into.ours.append(apply_load(two.url, PATH, seconds=seconds))
+    return found
 
 
 # --- idle connections ------------------------------------------------------------------------------------
@@ -61,27 +63,34 @@ class Idle:
 
     connections: int
     octets_each: float
-    without: Measured
-    """What others see before."""
-    beside: Measured
-    """What others see meanwhile."""
+    seen: Comparison
+    """What others see beside them, compared to what they see without."""
+    seen_of_nginx: Comparison
+    """The same of nginx."""
 
 
 def idle_connections(count: int, seconds: float, runs: int) -> Idle:
     """Open ``count`` connections that have been answered once and stay, and see what they cost."""
-    with tempfile.TemporaryDirectory() as folder, resolver(Path(folder)) as subject:
+    octets = 0.0
+    found = Comparison(), Comparison()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        resolver(Path(folder)) as subject,
+        running_nginx() as rival,
+    ):
         visit_all(subject.url, PATH, 1)
-        apply_load(subject.url, PATH, seconds=2)
-        calm, crowded = [], []
-        octets = 0.0
+        for each in (subject, rival):
+            apply_load(each.url, PATH, seconds=2)
         for _ in range(runs):
-            calm.append(apply_load(subject.url, PATH, seconds=seconds))
-            before = memory_octets(subject.pid)
-            with _held(subject.url, count) as held:
-                octets = max(octets, (memory_octets(subject.pid) - before) / held)
-                crowded.append(apply_load(subject.url, PATH, seconds=seconds))
-            time.sleep(1)
-    return Idle(held, octets, _median(calm), _median(crowded))
+            for each, into in zip((subject, rival), found, strict=True):
+                into.rival.append(apply_load(each.url, PATH, seconds=seconds))
+                before = memory_octets(each.pid)
+                with _held(each.url, count) as held:
+                    if each is subject:
+                        octets = max(octets, (memory_octets(each.pid) - before) / held)
+                    into.ours.append(apply_load(each.url, PATH, seconds=seconds))
+                time.sleep(1)
+    return Idle(held, octets, *found)
 
 
 @contextlib.contextmanager
@@ -94,10 +103,6 @@ def _held(url: str, count: int) -> Iterator[int]:
             connection.sendall(request)
             connection.recv(65536)
         yield count
-
-
-def _median(runs: list[Measured]) -> Measured:
-    return sorted(runs, key=lambda run: run.p99_ms)[len(runs) // 2]
 
 
 # --- restarts --------------------------------------------------------------------------------------------

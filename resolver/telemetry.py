@@ -6,13 +6,12 @@ never a label: they would be as many as there are visitors, and tell who read wh
 
 from __future__ import annotations
 
-import bisect
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from resolver.ledger import Ledger
 from resolver.observe import Observer
-from resolver.rounds import Rounds
 from resolver.tracing import Tracing
 
 __all__ = ["Metrics"]
@@ -33,7 +32,8 @@ class Metrics(Observer):
         self.registry = registry
         self._tracing = tracing
         self._series: dict[tuple[object, ...], Any] = {}
-        self._rounds = Rounds()
+        self._ledger = Ledger()
+        registry.register(self._ledger)
         self._records: int | None = None
         self.requests = Counter(
             "resolver_requests",
@@ -132,6 +132,10 @@ class Metrics(Observer):
             series = self._series[metric, *labels] = metric.labels(*labels)
         return series
 
+    def settle(self) -> None:
+        """Count what has not been counted yet, as is done a moment after it happened in any case."""
+        self._ledger.settle()
+
     def answered(self, endpoint: str, outcome: str, looks: int, count: int, each_s: float) -> None:
         """Count requests that were answered at once, out of memory; as each would be, but all together.
 
@@ -142,13 +146,9 @@ class Metrics(Observer):
             count: how many they were.
             each_s: the time that each took, in seconds.
         """
-        self._of(self.requests, endpoint, outcome).inc(count)
-        self._of(self._cache_lookups, "memory", "hit").inc(count * looks)
-        times = self._of(self.request_seconds, endpoint)
-        # prometheus-client has no way to observe the same value many times.
-        bucket = bisect.bisect_left(_REQUEST_BUCKETS, each_s)
-        times._sum.inc(each_s * count)
-        times._buckets[bucket].inc(count)
+        self._ledger.add(self._of(self.requests, endpoint, outcome), count)
+        self._ledger.add(self._of(self._cache_lookups, "memory", "hit"), count * looks)
+        self._ledger.observe(self._of(self.request_seconds, endpoint), each_s, count)
 
     def answered_one(self, endpoint: str, outcome: str, elapsed_s: float) -> None:
         """Count a request that was answered in any other way.
@@ -158,21 +158,21 @@ class Metrics(Observer):
             outcome: as in ``requests``.
             elapsed_s: from its head to its answer, in seconds.
         """
-        self._rounds.add(self._of(self.requests, endpoint, outcome))
-        self._rounds.observe(self._of(self.request_seconds, endpoint), elapsed_s)
+        self._ledger.add(self._of(self.requests, endpoint, outcome))
+        self._ledger.observe(self._of(self.request_seconds, endpoint), elapsed_s)
 
     def began(self) -> None:
         """Count a request that is being answered; it has to have ``ended``."""
-        self._rounds.add(self.in_flight)
+        self._ledger.add(self.in_flight)
 
     def ended(self) -> None:
         """Count it no more."""
-        self._rounds.add(self.in_flight, -1)
+        self._ledger.add(self.in_flight, -1)
 
     def exchange(self, transport: str, outcome: str, elapsed_s: float) -> None:
         """Count a question to a server and its time."""
-        self._rounds.add(self._of(self._exchanges, transport, outcome))
-        self._rounds.observe(self._of(self._exchange_seconds, transport), elapsed_s)
+        self._ledger.add(self._of(self._exchanges, transport, outcome))
+        self._ledger.observe(self._of(self._exchange_seconds, transport), elapsed_s)
 
     def question(self, server: str, handle: str, transport: str, outcome: str, elapsed_s: float) -> None:
         """Put a question to a server into the trace of what caused it."""
@@ -181,7 +181,7 @@ class Metrics(Observer):
 
     def cache_lookup(self, layer: str, result: str) -> None:
         """Count a look into a tier."""
-        self._rounds.add(self._of(self._cache_lookups, layer, result))
+        self._ledger.add(self._of(self._cache_lookups, layer, result))
 
     def cache_records(self, count: int) -> None:
         """Show how many entries memory holds."""
@@ -211,4 +211,4 @@ class Metrics(Observer):
 
     def refused(self, reason: str) -> None:
         """Count a request turned away."""
-        self._refused.labels(reason).inc()
+        self._ledger.add(self._of(self._refused, reason))

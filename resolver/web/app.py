@@ -132,6 +132,7 @@ def create_apps(
     # One route for everything: handles hold any character, and parse.py reads the target as it came.
     public.router.add_route("*", r"/{target:[\s\S]*}", handlers.handle)
     public.cleanup_ctx.append(_run_assembly)
+    public.on_cleanup.append(_calling(metrics.settle))
     if access_log is not None:
         public.on_cleanup.append(_calling(access_log.close))
     if tracing is not None:

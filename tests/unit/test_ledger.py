@@ -1,4 +1,4 @@
-"""What is counted once for each round of the event loop is what would be counted for each event."""
+"""What is counted now and then is what would be counted at each event."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from resolver.rounds import Rounds
+from resolver.ledger import DELAY_S, Ledger
 from resolver.telemetry import _EXCHANGE_BUCKETS, _REQUEST_BUCKETS, Metrics
 
 
@@ -43,43 +43,56 @@ def series() -> Series:
 
 def test_without_a_loop(series: Series) -> None:
     """Where no loop runs, as in a command, events count at once."""
-    rounds = Rounds()
-    rounds.add(series.counter)
+    ledger = Ledger()
+    ledger.add(series.counter)
     assert series.values == (1, 0)
-    rounds.add(series.gauge, 2)
-    rounds.add(series.gauge, -1)
-    rounds.observe(series.times, 0.3)
+    ledger.add(series.gauge, 2)
+    ledger.add(series.gauge, -1)
+    ledger.observe(series.times, 0.3)
     assert series.values == (1, 1)
     assert series.samples["seconds_count", ""] == 1
 
 
-async def test_after_one_round(series: Series) -> None:
-    """In a loop events count when its round is over, all together, and those of the next round again."""
-    rounds = Rounds()
+async def test_after_a_moment(series: Series) -> None:
+    """In a loop events count a moment later, all together, and those that come then a moment after that."""
+    ledger = Ledger()
     for _ in range(3):
-        rounds.add(series.counter)
-    rounds.add(series.gauge)
-    rounds.observe(series.times, 0.3)
+        ledger.add(series.counter)
+    ledger.add(series.gauge)
+    ledger.observe(series.times, 0.3)
     assert series.values == (0, 0)
     assert series.samples["seconds_count", ""] == 0
-    await asyncio.sleep(0)
+    await asyncio.sleep(2 * DELAY_S)
     assert series.values == (3, 1)
     assert series.samples["seconds_count", ""] == 1
-    rounds.add(series.gauge, -1)
-    rounds.add(series.counter)
-    await asyncio.sleep(0)
+    ledger.add(series.gauge, -1)
+    ledger.add(series.counter)
+    await asyncio.sleep(2 * DELAY_S)
     assert series.values == (4, 0)
-    await asyncio.sleep(0)
+    await asyncio.sleep(2 * DELAY_S)
     assert series.values == (4, 0)
     assert series.samples["seconds_count", ""] == 1
 
 
-async def test_up_and_down_in_one_round(series: Series) -> None:
-    """What begins and ends within one round leaves a gauge where it was."""
-    rounds = Rounds()
+async def test_who_asks_sees_everything() -> None:
+    """Whoever collects the series finds them up to date, and nothing counts twice after that."""
+    registry, ledger = CollectorRegistry(), Ledger()
+    registry.register(ledger)
+    counter = Counter("events", "Events.", registry=registry)
+    ledger.add(counter, 2)
+    assert registry.get_sample_value("events_total") == 2
+    ledger.add(counter)
+    assert registry.get_sample_value("events_total") == 3
+    await asyncio.sleep(2 * DELAY_S)
+    assert registry.get_sample_value("events_total") == 3
+
+
+async def test_up_and_down(series: Series) -> None:
+    """What begins and ends before it is counted leaves a gauge where it was."""
+    ledger = Ledger()
     for amount in (1, 1, -1, 1, -1, -1):
-        rounds.add(series.gauge, amount)
-    await asyncio.sleep(0)
+        ledger.add(series.gauge, amount)
+    ledger.settle()
     assert series.values == (0, 0)
 
 
@@ -89,15 +102,16 @@ TIMES = st.one_of(
 )
 
 
-@given(st.lists(st.lists(st.tuples(st.booleans(), TIMES), max_size=6), max_size=4))
-async def test_every_time_is_in_its_bucket(seen: list[list[tuple[bool, float]]]) -> None:
-    """Whatever times are observed, in whichever rounds, the histograms are those of prometheus-client itself."""
-    rounds, series, reference = Rounds(), Series(), Series()
+@given(st.lists(st.lists(st.tuples(st.booleans(), TIMES, st.integers(1, 3)), max_size=6), max_size=4))
+async def test_every_time_is_in_its_bucket(seen: list[list[tuple[bool, float, int]]]) -> None:
+    """Whatever times are observed, and whenever they are counted, the histograms are those of prometheus-client."""
+    ledger, series, reference = Ledger(), Series(), Series()
     for events in seen:
-        for is_other, seconds in events:
-            rounds.observe(series.other if is_other else series.times, seconds)
-            (reference.other if is_other else reference.times).observe(seconds)
-        await asyncio.sleep(0)
+        for is_other, seconds, count in events:
+            ledger.observe(series.other if is_other else series.times, seconds, count)
+            for _ in range(count):
+                (reference.other if is_other else reference.times).observe(seconds)
+        ledger.settle()
     sums = {name for name in reference.samples if name[0].endswith("_sum")}
     for name, value in reference.samples.items():
         assert series.samples[name] == (pytest.approx(value) if name in sums else value)
@@ -112,11 +126,9 @@ async def test_requests_in_flight() -> None:
 
     metrics.began()
     metrics.began()
-    await asyncio.sleep(0)
     assert sample("resolver_in_flight") == 2
     metrics.ended()
     metrics.answered_one("redirect", "ok", 0.003)
-    await asyncio.sleep(0)
     assert sample("resolver_in_flight") == 1
     assert sample("resolver_requests_total", endpoint="redirect", outcome="ok") == 1
     assert sample("resolver_request_seconds_count", endpoint="redirect") == 1
@@ -124,5 +136,4 @@ async def test_requests_in_flight() -> None:
     assert sample("resolver_request_seconds_bucket", endpoint="redirect", le="0.0025") == 0
     assert sample("resolver_request_seconds_bucket", endpoint="redirect", le="0.005") == 1
     metrics.ended()
-    await asyncio.sleep(0)
     assert sample("resolver_in_flight") == 0
