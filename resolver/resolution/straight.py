@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -79,8 +78,7 @@ class _Service(Struct, eq=False):
             self.rests_until = now + REST_S
 
 
-@dataclass(slots=True, eq=False)
-class _Journey:
+class _Journey(Struct, eq=False):
     """One lookup between its question and its answer."""
 
     handle: Handle

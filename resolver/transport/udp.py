@@ -23,6 +23,9 @@ MAX_PIECES = 16
 MAX_NEAR_MISSES = 2
 """Datagrams that almost fit: more than these mean that somebody is guessing, and TCP is safer."""
 
+SWEEP_S = 0.01
+"""How often is looked for shots that nobody has answered: a timer for each costs more than to send it."""
+
 DEFAULT_TIMEOUTS_S = (0.3, 0.5, 0.8, 1.2)
 
 
@@ -46,6 +49,8 @@ class UdpTransport:
         self._sockets = Sockets()
         self._open_channel = open_channel or self._sockets.open
         self._ready: list[_Shot] = []
+        self._flying: set[_Shot] = set()
+        self._watched_by: asyncio.AbstractEventLoop | None = None
 
     async def exchange(self, address: IPAddress, port: int, message: bytes) -> bytes:
         """Send ``message`` and return the answer as one message.
@@ -86,7 +91,7 @@ class UdpTransport:
             address: of the server.
             port: of the server.
             message: what to send.
-            patience_s: how long to wait.
+            patience_s: how long to wait, or ``SWEEP_S`` longer.
             on_answer: told of the datagram if it has the request id of ``message``, and else of ``None``.
 
         Returns:
@@ -94,15 +99,19 @@ class UdpTransport:
         """
         if len(message) > MAX_DATAGRAM:
             return False
-        shot = _Shot(message, on_answer)
+        loop = asyncio.get_running_loop()
+        shot = _Shot(message, loop.time() + patience_s, self._flying, on_answer)
         try:
-            channel = self._open_channel(address, port, shot)
+            shot.channel = self._open_channel(address, port, shot)
         except OSError:
             return False
-        shot.wait(channel, patience_s)
+        self._flying.add(shot)
+        if self._watched_by is not loop:
+            self._watched_by = loop
+            loop.call_later(SWEEP_S, self._watch, loop)
         # All of a round of the event loop go out together: whoever is asked wakes up once for several of them.
         if not self._ready:
-            asyncio.get_running_loop().call_soon(self._fire)
+            loop.call_soon(self._fire)
         self._ready.append(shot)
         return True
 
@@ -110,6 +119,16 @@ class UdpTransport:
         ready, self._ready = self._ready, []
         for shot in ready:
             shot.fire()
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Give up the shots that have had their time, and look again as long as there are any."""
+        if not self._flying:
+            self._watched_by = None
+            return
+        loop.call_later(SWEEP_S, self._watch, loop)
+        now = loop.time()
+        for shot in [shot for shot in self._flying if shot.until <= now]:
+            shot.give_up()
 
     async def _converse(self, channel: Channel, inbox: Inbox, datagrams: Sequence[bytes]) -> bytes | None:
         loop = asyncio.get_running_loop()
@@ -170,22 +189,25 @@ class Inbox:
 class _Shot:
     """Takes one datagram, and is over."""
 
-    __slots__ = ("_channel", "_message", "_on_answer", "_timer", "is_waiting")
+    __slots__ = ("_flying", "_message", "_on_answer", "channel", "is_waiting", "until")
 
-    def __init__(self, message: bytes, on_answer: OnAnswer) -> None:
+    channel: Channel
+
+    def __init__(self, message: bytes, until: float, flying: set[_Shot], on_answer: OnAnswer) -> None:
         self._message = message
+        self.until = until
+        self._flying = flying
         self._on_answer = on_answer
         self.is_waiting = True
 
-    def wait(self, channel: Channel, patience_s: float) -> None:
-        self._channel = channel
-        self._timer = asyncio.get_running_loop().call_later(patience_s, self._end, None)
-
     def fire(self) -> None:
         try:
-            self._channel.send(self._message)
-        except OSError as error:
-            self.fail(error)
+            self.channel.send(self._message)
+        except OSError:
+            self.give_up()
+
+    def give_up(self) -> None:
+        self._end(None)
 
     def take(self, datagram: bytes) -> None:
         self._end(datagram if datagram[8:12] == self._message[8:12] else None)
@@ -196,6 +218,6 @@ class _Shot:
     def _end(self, answer: bytes | None) -> None:
         if self.is_waiting:
             self.is_waiting = False
-            self._timer.cancel()
-            self._channel.close()
+            self._flying.discard(self)
+            self.channel.close()
             self._on_answer(answer)

@@ -46,6 +46,9 @@ ADMIN_SHUTDOWN_S = 1.0
 DRAIN_S = 1.0
 """Between closing the listener and closing connections: what the kernel had accepted still gets an answer."""
 
+GC_THRESHOLD = 10_000
+"""Objects that may come without others going before the garbage collector looks through the latest ones."""
+
 _FIRST_PASSED = 3
 _PASSED_NAMES = {"the public listener": "public", "the admin listener": "admin"}
 """What a socket unit calls each listener, by ``FileDescriptorName=``."""
@@ -221,7 +224,9 @@ async def serve(
 def spare_what_stays() -> None:
     """Let the garbage collector look at what is made from now on; all that is there stays until the end.
 
-    To look through that takes some 25 ms, in which nobody is answered, and writes to memory that workers share.
+    To look through that takes some 25 ms, in which nobody is answered, and writes to memory that workers share. And
+    what thirty visitors have under way at once is not yet a reason to look.
     """
     gc.freeze()
+    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
     gc.enable()

@@ -23,6 +23,7 @@ from resolver.resolution.driver import LONGEST_SHOT_S
 from resolver.resolution.health import SHORTEST_PATIENCE_S
 from resolver.resolution.selection import plan_candidates
 from resolver.transport.gate import MAX_RUNNING
+from resolver.transport.udp import SWEEP_S
 from tests.fakes import record_of, site_at, site_value, text_value, url_value
 from tests.scenarios.wire import END, Arrival, Line, Wire
 from tests.scenarios.world import HANDLE, MIRROR, PRIMARY, World, loop_time, url_of
@@ -225,7 +226,7 @@ async def test_silence(scene: Scene) -> None:
     told_at: list[float] = []
     assert scene.world.resolver.straight_way.set_out(Handle(NEW), lambda _: told_at.append(loop_time()))
     assert (await scene.resolve()).answered_by == f"udp://{MIRROR}:2641"
-    assert told_at == [pytest.approx(began_at + SHORTEST_PATIENCE_S)]
+    assert told_at == [pytest.approx(began_at + SHORTEST_PATIENCE_S + SWEEP_S / 2, abs=0.51 * SWEEP_S)]
     assert await scene.arrivals() == [None]
 
 
@@ -365,7 +366,7 @@ async def test_stopped_during_a_detour(scene: Scene) -> None:
     scene.fall_silent()
     assert scene.set_out()
     task = scene.resolve()
-    await scene.world.pass_time(1.01 * SHORTEST_PATIENCE_S)
+    await scene.world.pass_time(SHORTEST_PATIENCE_S + 1.01 * SWEEP_S)
     await scene.world.close()
     with pytest.raises(ResolverError, match="shutting down"):
         await task
@@ -568,7 +569,7 @@ async def test_many_waiters_of_a_detour(scene: Scene, monkeypatch: pytest.Monkey
     scene.line.datagrams = lambda _: []
     assert scene.set_out()
     tasks = [scene.resolve() for _ in range(3)]
-    await scene.world.pass_time(1.01 * SHORTEST_PATIENCE_S)
+    await scene.world.pass_time(SHORTEST_PATIENCE_S + 1.01 * SWEEP_S)
     with pytest.raises(ResolverError, match="too many"):
         await scene.resolve()
     assert {url_of(answer) for answer in await asyncio.gather(*tasks)} == {URL}

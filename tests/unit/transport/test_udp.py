@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from ipaddress import ip_address
 
 import pytest
@@ -241,6 +242,46 @@ async def test_shot_into_silence() -> None:
             await asyncio.sleep(0.005)
     assert heard == [None]
     assert [(channel.sent, channel.closed) for channel in channels.opened] == [([message(10)], 1)]
+
+
+async def test_each_shot_has_its_own_patience() -> None:
+    """Those that wait together are given up one by one, and a mistake in hearing of one is not the others' matter."""
+    channels, told = Channels(), list[str]()
+    transport = UdpTransport(open_channel=channels)
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+
+    def hear(name: str) -> Callable[[bytes | None], None]:
+        def note(answer: bytes | None) -> None:
+            assert answer is None
+            told.append(name)
+            if name == "second":
+                raise RuntimeError("a mistake")
+
+        return note
+
+    for name, patience_s in (("last", 0.08), ("first", 0.0), ("second", 0.02), ("third", 0.02)):
+        assert transport.shoot(None, 2641, message(10), patience_s, hear(name))  # type: ignore[arg-type]
+    async with asyncio.timeout(5):
+        while len(told) < 4:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
+    assert (told[0], sorted(told[1:3]), told[3]) == ("first", ["second", "third"], "last")
+    assert all(channel.closed == 1 for channel in channels.opened)
+
+
+def test_shots_in_one_event_loop_and_then_in_another() -> None:
+    """Silence ends a shot in each of them, whatever was still waited for when the first ended."""
+    channels, heard = Channels(), list[bytes | None]()
+    transport = UdpTransport(open_channel=channels)
+
+    async def shoot_into_silence(patience_s: float) -> None:
+        assert transport.shoot(None, 2641, message(10), patience_s, heard.append)  # type: ignore[arg-type]
+        async with asyncio.timeout(5):
+            while patience_s < 1 and not heard:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.005)
+
+    asyncio.run(shoot_into_silence(60))
+    asyncio.run(shoot_into_silence(0.01))
+    assert heard == [None]
 
 
 @pytest.mark.parametrize("datagram", [b"", message(100)[:11], message(100, ID + 1)])
