@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import bisect
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from prometheus_client import Counter, Gauge, Histogram, Metric
 from prometheus_client.registry import Collector
@@ -30,18 +30,18 @@ class Ledger(Collector):
         self._amounts: dict[Counter | Gauge, float] = {}
         self._times: defaultdict[Histogram, list[tuple[float, int]]] = defaultdict(list)
         self._is_due = False
+        self.sources: list[Callable[[], None]] = []
+        """Called before anything is counted, to add what they have kept to themselves."""
 
     def add(self, series: Counter | Gauge, amount: float = 1) -> None:
         """Count ``amount`` more; less, if it is negative, of a gauge."""
         self._amounts[series] = self._amounts.get(series, 0) + amount
-        if not self._is_due:
-            self._come_due()
+        self.come_due()
 
     def observe(self, series: Histogram, seconds: float, count: int = 1) -> None:
         """Count events that took so long each."""
         self._times[series].append((seconds, count))
-        if not self._is_due:
-            self._come_due()
+        self.come_due()
 
     def collect(self) -> Iterable[Metric]:
         """Count what is not counted yet; there are no series here to be shown."""
@@ -50,6 +50,8 @@ class Ledger(Collector):
 
     def settle(self) -> None:
         """Count what is not counted yet."""
+        for source in self.sources:
+            source()
         amounts, self._amounts = self._amounts, {}
         for series, amount in amounts.items():
             series.inc(amount)
@@ -63,7 +65,10 @@ class Ledger(Collector):
             for bucket, count in buckets.items():
                 histogram._buckets[bucket].inc(count)
 
-    def _come_due(self) -> None:
+    def come_due(self) -> None:
+        """See to it that everything is counted in a moment."""
+        if self._is_due:
+            return
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -73,5 +78,7 @@ class Ledger(Collector):
             loop.call_later(DELAY_S, self._settle_in_time)
 
     def _settle_in_time(self) -> None:
-        self._is_due = False
-        self.settle()
+        try:
+            self.settle()
+        finally:
+            self._is_due = False

@@ -6,6 +6,7 @@ never a label: they would be as many as there are visitors, and tell who read wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -135,6 +136,14 @@ class Metrics(Observer):
     def settle(self) -> None:
         """Count what has not been counted yet, as is done a moment after it happened in any case."""
         self._ledger.settle()
+
+    def come_due(self) -> None:
+        """See to it that what happened is counted in a moment."""
+        self._ledger.come_due()
+
+    def ask_for_more(self, source: Callable[[], None]) -> None:
+        """Call ``source`` before anything is counted, so that it tells what it has counted itself until then."""
+        self._ledger.sources.append(source)
 
     def answered(self, endpoint: str, outcome: str, looks: int, count: int, each_s: float) -> None:
         """Count requests that were answered at once, out of memory; as each would be, but all together.

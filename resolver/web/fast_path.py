@@ -8,8 +8,8 @@ by the request line and whatever else it depended on, and attached to the cache 
 goes when one of them is replaced, evicted, doubted or expires. In the last tenth of their time one request a
 second goes the ordinary way, which then fetches the record anew.
 
-Requests that come in together, in one round of the event loop, are answered as of one moment and counted
-together: the clocks and the counters are asked for once, at the first of them.
+Requests that come in together, in one moment of the event loop, are answered as of that moment: the clocks are
+looked at once, at the first of them, and how long that one took stands for all.
 """
 
 from __future__ import annotations
@@ -107,17 +107,18 @@ class FastPath:
         self._varying: dict[bytes, dict[bytes, ReadyAnswer]] = {}
         """By request line, then by their whole names: those that depend on request headers as well."""
         self._now = 0.0
-        """When the round of the event loop began, in seconds since 1970."""
-        self._began = 0.0
-        """The same by the clock that durations are measured with."""
+        """The moment, in seconds since 1970."""
         self.loop_time = 0.0
         """The same by the clock of the event loop."""
+        self._began = 0.0
+        """The same by the clock that durations are measured with, until the first answer."""
         self._took_s = 0.0
-        """How long the first answer of the round took."""
+        """How long that took."""
         self._ids: list[bytes] = []
         self._tallies: dict[tuple[str, str, int], Tally] = {}
         self._untold: list[Tally] = []
-        """Kinds of which there were answers in this round; none before the first answer."""
+        """Kinds of which there are answers that are not counted yet."""
+        metrics.ask_for_more(self._tell)
         cache.memory.on_undone = self._forget
 
     def __len__(self) -> int:
@@ -247,8 +248,7 @@ class FastPath:
             requests: as aiohttp's parser gives them.
             sheds: whether those for which there is no room are turned away as well.
         """
-        if not self._untold:
-            self._look_at_clocks(connection)
+        self._look_at_clocks(connection)
         answered: list[tuple[Tally, AccessEntry | None, bytes]] = []
         octets: list[bytes] = []
         for request, body in requests:
@@ -271,7 +271,7 @@ class FastPath:
         if answered:
             connection.transport.write(b"".join(octets))  # type: ignore[union-attr]  # data have just come in on it
             for (tally, entry, request_id), (request, _) in zip(answered, requests, strict=False):
-                self._count(connection, tally)
+                self._count(tally)
                 if entry is not None:
                     head = request.method, request.path, request.headers
                     self._note(connection, *head, entry, request_id)
@@ -285,8 +285,7 @@ class FastPath:
             line: the request line up to the version, as it came in: anything without that.
             headers: of a request that ``is_plain``.
         """
-        if not self._untold:
-            self._look_at_clocks(connection)
+        self._look_at_clocks(connection)
         ready = self._answers.get(line) if self._is_one_host else None
         if ready is None or self._now >= ready.refresh_at:
             ready = self._find(connection, line, headers)
@@ -301,7 +300,7 @@ class FastPath:
             said_id = request_id + added
         octets = ready.octets_at(self._now, self._second, said_id)
         connection.transport.write(octets)  # type: ignore[union-attr]  # data have just come in on it
-        self._count(connection, kind.tally)
+        self._count(kind.tally)
         if ready.entry is not None:
             self._note(connection, "GET", target_of(line) or "", headers, ready.entry, request_id)
         return True
@@ -312,7 +311,7 @@ class FastPath:
             return False
         request_id = self.new_request_id()
         connection.transport.write(busy_answer(request_id))  # type: ignore[union-attr]  # data have just come in on it
-        self._count(connection, self._tally("redirect", "busy", 0))
+        self._count(self._tally("redirect", "busy", 0))
         self._note(connection, "GET", target, headers, BUSY_ENTRY, request_id)
         return True
 
@@ -347,9 +346,14 @@ class FastPath:
         return None  # until the ordinary way has been gone, and has kept its answer for another while
 
     def _look_at_clocks(self, connection: RequestHandler) -> None:
-        """Take note of the moment, and begin another second if it lies in another one."""
-        self._began, self._now, self.loop_time = time.perf_counter(), self._clock(), connection._loop.time()
-        now, second = self._now, self._second
+        """Take note of the moment if it is another one, and begin another second if it lies in another one."""
+        loop_time = connection._loop.time()
+        if loop_time == self.loop_time:
+            return
+        self.loop_time = loop_time
+        self._began = time.perf_counter()
+        now = self._now = self._clock()
+        second = self._second
         if second.begins_at <= now < second.ends_at:
             return
         if now < second.begins_at - MAX_CLOCK_SKEW_S:
@@ -388,20 +392,22 @@ class FastPath:
                 request_id=request_id.decode(),
             )
 
-    def _count(self, connection: RequestHandler, tally: Tally) -> None:
+    def _count(self, tally: Tally) -> None:
+        if self._began:
+            self._took_s = time.perf_counter() - self._began
+            self._began = 0.0
         if not tally.count:
-            if not self._untold:
-                self._took_s = time.perf_counter() - self._began
-                connection._loop.call_soon(self._tell)
             self._untold.append(tally)
+            self._metrics.come_due()
         tally.count += 1
+        tally.seconds += self._took_s
 
     def _tell(self) -> None:
-        """Count what was answered in this round of the event loop, all at once."""
-        told, self._untold = self._untold, []  # first, since it ends the round
-        for tally in told:
-            count, tally.count = tally.count, 0
-            self._metrics.answered(tally.endpoint, tally.outcome, tally.looks, count, self._took_s)
+        """Count what was answered since the last time."""
+        told = [(tally, *tally.take()) for tally in self._untold]
+        self._untold.clear()
+        for tally, count, seconds in told:
+            self._metrics.answered(tally.endpoint, tally.outcome, tally.looks, count, seconds / count)
 
 
 def _may_be_known(request: web.BaseRequest) -> bool:

@@ -54,6 +54,14 @@ class Tally:
     looks: int
     """Into the cache, for each of them."""
     count: int = 0
+    seconds: float = 0.0
+    """For all of them together."""
+
+    def take(self) -> tuple[int, float]:
+        """Return how many there were and the time they took, and begin anew."""
+        taken = self.count, self.seconds
+        self.count, self.seconds = 0, 0.0
+        return taken
 
 
 class Kind:
