@@ -27,6 +27,10 @@ STARVED = "the machine was too busy to run us"
 STARVED_SHARE = 0.7
 """Part of a second that a process may spend waiting for a processor before it counts as starved."""
 
+MOMENT_S = 1.5
+PAUSE_S = 0.5
+"""How long each thing is broken before the rest begins, and how long it is whole in between."""
+
 ALL = frozenset({"udp", "tcp", "http"})
 Work = Callable[[], Awaitable[None] | None]
 
@@ -66,7 +70,13 @@ class Chaos:
     broken: list[Broken] = field(default_factory=list)
 
     async def rage(self, until: float, rest_s: float = 4.0) -> None:
-        """Break one thing after the other, in an order of chance, with a rest after each."""
+        """Break one thing after the other, in an order of chance, with a rest after each.
+
+        Before that each for a moment: what is loaded when it is needed first is there before memory is watched.
+        """
+        for fault in self._faults():
+            await asyncio.sleep(PAUSE_S)
+            await self._break(fault, min(fault.seconds, MOMENT_S))
         while True:
             faults = list(self._faults())
             self.chance.shuffle(faults)
@@ -74,14 +84,15 @@ class Chaos:
                 await asyncio.sleep(rest_s)
                 if time.time() + fault.seconds + rest_s > until:
                     return
-                noted = Broken(
-                    fault.name, time.time(), excuses_errors=fault.excuses_errors, kills=fault.kills
-                )
-                self.broken.append(noted)
-                await _do(fault.begin)
-                await asyncio.sleep(fault.seconds)
-                await _do(fault.end)
-                noted.ended_at = time.time()
+                await self._break(fault, fault.seconds)
+
+    async def _break(self, fault: _Fault, seconds: float) -> None:
+        noted = Broken(fault.name, time.time(), excuses_errors=fault.excuses_errors, kills=fault.kills)
+        self.broken.append(noted)
+        await _do(fault.begin)
+        await asyncio.sleep(seconds)
+        await _do(fault.end)
+        noted.ended_at = time.time()
 
     def _faults(self) -> Iterator[_Fault]:
         yield from self._faults_of_servers()

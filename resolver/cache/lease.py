@@ -199,8 +199,10 @@ class Leases:
                 await asyncio.sleep(LEASE_S / 3)
 
     async def _end(self, key: str, token: bytes, outcome: bytes, keep_s: float) -> None:
-        with contextlib.suppress(CacheError):
+        try:
             await self._store.end_lease(key, token, outcome if keep_s > 0 else b"", keep_s)
+        except CacheError:
+            self._withdraw_soon(key, token)  # else others would wait for it as long as it lives
 
 
 def _read(key: str, octets: bytes) -> Outcome | None:

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from resolver.cache.memory import MemoryCache
+from resolver.cache.recent import Recent
 from resolver.errors import UpstreamError, without_history
 
 __all__ = ["Setbacks"]
@@ -57,9 +57,9 @@ class Setbacks:
         """
         self._failure_s = failure_s
         self._clock = clock
-        self._failures: MemoryCache[tuple[float, UpstreamError]] = MemoryCache(MAX_REMEMBERED, 16 * 2**20)
-        self._ailing: MemoryCache[_Ailment] = MemoryCache(MAX_REMEMBERED, 4 * 2**20)
-        self._crowded: MemoryCache[_Crowd] = MemoryCache(MAX_REMEMBERED, 4 * 2**20)
+        self._failures: Recent[tuple[float, UpstreamError]] = Recent(MAX_REMEMBERED, clock)
+        self._ailing: Recent[_Ailment] = Recent(MAX_REMEMBERED, clock)
+        self._crowded: Recent[_Crowd] = Recent(MAX_REMEMBERED, clock)
         self._crowded_at = -math.inf
 
     def fail(self, key: str, error: UpstreamError, begun_at: float) -> float:
@@ -69,31 +69,24 @@ class Setbacks:
             Until when, in seconds since 1970.
         """
         until = max(begun_at + self._failure_s, self._clock() + SHORTEST_FAILURE_S)
-        self._failures.put(key, (until, without_history(error)), 200)
+        self._failures.put(key, (until, without_history(error)), until)
         return until
 
     def failure(self, key: str) -> UpstreamError | None:
         """Return the error of a lookup that is too recent to be repeated."""
-        remembered = self._remembered(key)
+        remembered = self._failures.get(key)
         return None if remembered is None else remembered[1]
 
     def failure_until(self, key: str) -> float | None:
         """Return until when ``failure`` has something to say, in seconds since 1970."""
-        remembered = self._remembered(key)
-        return None if remembered is None else remembered[0]
-
-    def _remembered(self, key: str) -> tuple[float, UpstreamError] | None:
         remembered = self._failures.get(key)
-        if remembered is not None and self._clock() >= remembered[0]:
-            self._failures.drop(key)
-            return None
-        return remembered
+        return None if remembered is None else remembered[0]
 
     def ail(self, *keys: str) -> None:
         """Take note of a refresh that failed, or took longer than a visitor waits."""
         now = self._clock()
         for key in keys:
-            self._ailing.put(key, _Ailment(now + AILING_S, now + PROBE_PAUSE_S), 32)
+            self._ailing.put(key, _Ailment(now + AILING_S, now + PROBE_PAUSE_S), now + AILING_S)
 
     def is_ailing(self, key: str) -> bool:
         """Whether waiting for a refresh is in vain, by all that is known."""
@@ -111,7 +104,7 @@ class Setbacks:
     def crowd(self, key: str, under_way: int) -> None:
         """Take note that the servers of a prefix took no more than the lookups that are under way there."""
         now = self._clock()
-        self._crowded.put(key, _Crowd(max(1, under_way), now), 32)
+        self._crowded.put(key, _Crowd(max(1, under_way), now), now + CROWDED_S)
         self._crowded_at = now
 
     def is_crowded(self, key: str, under_way: int) -> bool:

@@ -256,6 +256,22 @@ async def test_redis_carries_out_what_was_given_up() -> None:
     assert not first.background
 
 
+async def test_end_that_redis_did_not_hear_of(store: Store, pair: tuple[Process, Process]) -> None:
+    """Where Redis fails just as a lookup ends, its lease is given back as soon as Redis is well again."""
+    one, two = pair
+    leader = asyncio.get_running_loop().create_task(one.run())
+    while not store.held:  # noqa: ASYNC110 - nobody tells
+        await asyncio.sleep(0.0005)
+    store.broken = True
+    assert isinstance(await leader, Found)
+    await asyncio.sleep(0.01)
+    store.broken = False
+    began = now()
+    assert isinstance(await two.run(), Found)
+    assert now() - began < LEASE_S / 2
+    assert (one.lookups, two.lookups) == (1, 1)
+
+
 async def test_redis_breaks_while_waiting(store: Store, pair: tuple[Process, Process]) -> None:
     """Who waits goes on alone as soon as Redis fails; who works loses nothing."""
     tasks = [asyncio.get_running_loop().create_task(process.run()) for process in pair]

@@ -42,6 +42,17 @@ def test_failure(setbacks: Setbacks, clock: FakeClock) -> None:
     assert setbacks.failure(KEY) is None
 
 
+def test_nothing_stays_of_an_outage(setbacks: Setbacks, clock: FakeClock) -> None:
+    """Names that were asked for while all failed, and never again, take no memory once something else fails."""
+    for number in range(3000):
+        setbacks.fail(f"10.1/none-{number}", ERROR, clock())
+        setbacks.ail(f"10.1/none-{number}")
+    clock.advance(AILING_S)
+    setbacks.fail(KEY, ERROR, clock())
+    setbacks.ail(KEY)
+    assert (len(setbacks._failures), len(setbacks._ailing)) == (1, 1)
+
+
 def test_failure_that_took_long(setbacks: Setbacks, clock: FakeClock) -> None:
     """Where the lookup itself took longer than that, the failure still counts for a moment."""
     setbacks.fail(KEY, ERROR, clock() - 8)
