@@ -36,7 +36,7 @@ MAX_STRIKES = 3
 
 WITHDRAWAL_PAUSE_S = 0.25
 WITHDRAWAL_TRIES = 40
-"""How often a claim is withdrawn until Redis hears of it; one that is frozen carries out later what it got before."""
+"""How often a lease is given back until Redis hears of it; one that is frozen carries out later what it got before."""
 
 MAX_WITHDRAWALS = 200
 
@@ -142,7 +142,7 @@ class Leases:
             over = there
 
     def _withdraw_soon(self, key: str, token: bytes) -> None:
-        """See to it that a claim which Redis did not answer keeps nobody waiting, should it be carried out yet."""
+        """See to it that a lease keeps nobody waiting whose claim, or whose end, Redis may not have heard of."""
         if self._withdrawing < MAX_WITHDRAWALS:
             self._withdrawing += 1
             self._background.start(self._withdraw(key, token), name="lease-withdraw")

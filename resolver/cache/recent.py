@@ -14,7 +14,8 @@ class Recent(Generic[Value]):
     """The latest values by key, each until its time is over.
 
     What is over goes when something newer comes, whether anybody asks for it again or not: after an outage in which
-    thousands of names were asked for, nothing of it stays.
+    thousands of names were asked for, nothing of it stays. Where the clock was set back, nobody knows when anything
+    is over, and so it is.
     """
 
     def __init__(self, max_entries: int, clock: Callable[[], float]) -> None:
@@ -26,8 +27,8 @@ class Recent(Generic[Value]):
         """
         self._max_entries = max_entries
         self._clock = clock
-        self._values: dict[str, tuple[float, Value]] = {}
-        """In the order in which they came."""
+        self._values: dict[str, tuple[float, float, Value]] = {}
+        """Since when, until when, and what, in the order in which they came."""
 
     def __len__(self) -> int:
         return len(self._values)
@@ -36,10 +37,11 @@ class Recent(Generic[Value]):
         """Remember ``value`` until then, in seconds since 1970."""
         values, now = self._values, self._clock()
         values.pop(key, None)
-        values[key] = until, value
+        values[key] = now, until, value
         while values:
             oldest = next(iter(values))
-            if len(values) <= self._max_entries and now < values[oldest][0]:
+            since, ends_at, _ = values[oldest]
+            if len(values) <= self._max_entries and since <= now < ends_at:
                 return
             del values[oldest]
 
@@ -48,8 +50,8 @@ class Recent(Generic[Value]):
         found = self._values.get(key)
         if found is None:
             return None
-        until, value = found
-        if self._clock() < until:
+        since, until, value = found
+        if since <= self._clock() < until:
             return value
         del self._values[key]
         return None

@@ -35,7 +35,6 @@ MAX_REMEMBERED = 10_000
 
 @dataclass(slots=True)
 class _Ailment:
-    until: float
     probe_at: float
 
 
@@ -86,12 +85,11 @@ class Setbacks:
         """Take note of a refresh that failed, or took longer than a visitor waits."""
         now = self._clock()
         for key in keys:
-            self._ailing.put(key, _Ailment(now + AILING_S, now + PROBE_PAUSE_S), now + AILING_S)
+            self._ailing.put(key, _Ailment(now + PROBE_PAUSE_S), now + AILING_S)
 
     def is_ailing(self, key: str) -> bool:
         """Whether waiting for a refresh is in vain, by all that is known."""
-        ailment = self._ailing.get(key)
-        return ailment is not None and self._clock() < ailment.until <= self._clock() + AILING_S
+        return self._ailing.get(key) is not None
 
     def may_probe(self, key: str) -> bool:
         """Whether it is time to try again; who is told so should, as nobody else is for a while."""
@@ -116,7 +114,7 @@ class Setbacks:
             return False
         passed_s = self._clock() - crowd.noted_at
         # There may be more room by now: one at a time will tell.
-        return 0 <= passed_s < CROWDED_S and under_way >= crowd.room + int(passed_s / ONE_MORE_S)
+        return under_way >= crowd.room + int(passed_s / ONE_MORE_S)
 
     @property
     def is_any_crowded(self) -> bool:

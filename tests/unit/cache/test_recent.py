@@ -42,6 +42,19 @@ def test_the_oldest_make_room() -> None:
     assert [recent.get(str(number)) for number in range(5)] == [None, None, 2, 3, 4]
 
 
+def test_a_clock_that_was_set_back() -> None:
+    """A failure of a second does not last for the hour by which the clock was set back, nor keep others in memory."""
+    clock = FakeClock()
+    recent: Recent[int] = Recent(10, clock)
+    recent.put("a", 1, clock() + 1)
+    recent.put("b", 2, clock() + 1)
+    clock.advance(-3600)
+    assert recent.get("a") is None
+    recent.put("c", 3, clock() + 1)
+    assert recent.get("c") == 3
+    assert len(recent) == 1
+
+
 def test_forgotten() -> None:
     """One of them, or all."""
     clock = FakeClock()
