@@ -50,6 +50,13 @@ class Ledger(Collector):
 
     def settle(self) -> None:
         """Count what is not counted yet."""
+        self._is_due = True  # what the sources add is counted below
+        try:
+            self._count()
+        finally:
+            self._is_due = False
+
+    def _count(self) -> None:
         for source in self.sources:
             source()
         amounts, self._amounts = self._amounts, {}
@@ -75,10 +82,4 @@ class Ledger(Collector):
             self.settle()
         else:
             self._is_due = True
-            loop.call_later(DELAY_S, self._settle_in_time)
-
-    def _settle_in_time(self) -> None:
-        try:
-            self.settle()
-        finally:
-            self._is_due = False
+            loop.call_later(DELAY_S, self.settle)

@@ -213,7 +213,7 @@ class _Shot:
         self._end(datagram if datagram[8:12] == self._message[8:12] else None)
 
     def fail(self, _: Exception) -> None:
-        self._end(None)
+        self.give_up()
 
     def _end(self, answer: bytes | None) -> None:
         if self.is_waiting:

@@ -286,6 +286,7 @@ class FastPath:
             headers: of a request that ``is_plain``.
         """
         self._look_at_clocks(connection)
+        # What nearly all ask for is found at once; ``_find`` knows all the rest.
         ready = self._answers.get(line) if self._is_one_host else None
         if ready is None or self._now >= ready.refresh_at:
             ready = self._find(connection, line, headers)

@@ -87,6 +87,21 @@ async def test_who_asks_sees_everything() -> None:
     assert registry.get_sample_value("events_total") == 3
 
 
+def test_in_one_event_loop_and_then_in_another(series: Series) -> None:
+    """What was noted when a loop ended is counted when it is settled, and the next loop counts in time again."""
+    ledger = Ledger()
+
+    async def note(waits_s: float) -> None:
+        ledger.add(series.counter)
+        await asyncio.sleep(waits_s)
+
+    asyncio.run(note(0))
+    ledger.settle()
+    assert series.values == (1, 0)
+    asyncio.run(note(2 * DELAY_S))
+    assert series.values == (2, 0)
+
+
 async def test_up_and_down(series: Series) -> None:
     """What begins and ends before it is counted leaves a gauge where it was."""
     ledger = Ledger()
