@@ -251,8 +251,10 @@ class FakeNetwork:
         """Let ``service`` answer at ``address``."""
         self._services[str(ip_address(address)), port] = service
 
-    async def exchange(self, endpoint: Endpoint, message: bytes, handle: str) -> bytes:
-        """Return the answer.
+    async def exchange(
+        self, endpoint: Endpoint, message: bytes, handle: str, *, patience_s: float = 0.0
+    ) -> bytes:
+        """Return the answer; nothing is lost here, so that patience makes no difference.
 
         Raises:
             UpstreamError: as the behaviour of the service has it.

@@ -376,7 +376,12 @@ class Driver:
         now = self._clock()
         request = self._request(candidate, question, now)
         octets = encode_message(request)
-        answer = await self._network.exchange(candidate.endpoint, octets, question.handle.text)
+        answer = await self._network.exchange(
+            candidate.endpoint,
+            octets,
+            question.handle.text,
+            patience_s=self.health.of(candidate).usual_s,
+        )
         message = decode_message(answer)
         check_answer(request, octets, message, now)
         if question.certified:

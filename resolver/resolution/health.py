@@ -46,11 +46,16 @@ class Health:
     """When it last gave an authoritative answer."""
 
     @property
-    def patience_s(self) -> float:
-        """How long an answer may take before somebody else is asked too (RFC 6298: mean and four deviations)."""
+    def usual_s(self) -> float:
+        """What answers take at most as a rule (RFC 6298: mean and four deviations), or 0 if that is not known."""
         if self.rtt_s is None:
-            return FIRST_PATIENCE_S
-        return min(LONGEST_PATIENCE_S, max(SHORTEST_PATIENCE_S, self.rtt_s + 4 * self.deviation_s))
+            return 0.0
+        return min(LONGEST_PATIENCE_S, self.rtt_s + 4 * self.deviation_s)
+
+    @property
+    def patience_s(self) -> float:
+        """How long an answer may take before somebody else is asked too."""
+        return FIRST_PATIENCE_S if self.rtt_s is None else max(SHORTEST_PATIENCE_S, self.usual_s)
 
 
 class HealthTable:

@@ -27,7 +27,7 @@ PROBE_PAUSE_S = 1.0
 CROWDED_S = 10.0
 """How long it counts that the servers of a prefix took no more lookups than were under way."""
 
-ONE_MORE_S = 0.1
+ONE_MORE_S = 0.25
 """After which of that time one lookup more is let through, since there may be more room by now."""
 
 MAX_REMEMBERED = 10_000

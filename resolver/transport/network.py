@@ -45,8 +45,16 @@ class Network:
         self._gate = Gate() if gate is None else gate  # one where nothing goes on has no length
         self._observer = observer or Observer()
 
-    async def exchange(self, endpoint: Endpoint, message: bytes, handle: str) -> bytes:
+    async def exchange(
+        self, endpoint: Endpoint, message: bytes, handle: str, *, patience_s: float = 0.0
+    ) -> bytes:
         """Send ``message``, which asks for ``handle``, and return the whole message that answers it.
+
+        Args:
+            endpoint: of the server.
+            message: what to send.
+            handle: what it asks for.
+            patience_s: how long this server may well take; a datagram is not sent again before.
 
         Raises:
             AddressRefusedError: the policy does not allow the address.
@@ -60,7 +68,7 @@ class Network:
             if endpoint.address is None:
                 raise TransportError("the site record gives no address, or a name without one")
             self._policy.check(endpoint.address, endpoint.port)
-            answer = await self._exchange_in_turn(endpoint, endpoint.address, message, handle)
+            answer = await self._exchange_in_turn(endpoint, endpoint.address, message, handle, patience_s)
             outcome = "answer"
             return answer
         except (AddressRefusedError, CrowdedError):
@@ -110,14 +118,14 @@ class Network:
         return False
 
     async def _exchange_in_turn(
-        self, endpoint: Endpoint, address: IPAddress, message: bytes, handle: str
+        self, endpoint: Endpoint, address: IPAddress, message: bytes, handle: str, patience_s: float
     ) -> bytes:
         place = endpoint.way[:2]
         await self._gate.enter(place)
         try:
             match endpoint.transport:
                 case Transport.UDP:
-                    return await self._udp.exchange(address, endpoint.port, message)
+                    return await self._udp.exchange(address, endpoint.port, message, patience_s=patience_s)
                 case Transport.TCP:
                     return await self._tcp.exchange(address, endpoint.port, message)
                 case Transport.HTTP | Transport.HTTPS:

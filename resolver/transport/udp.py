@@ -42,7 +42,7 @@ class UdpTransport:
         """Prepare.
 
         Args:
-            timeouts_s: how long to wait after each transmission; as many as there may be.
+            timeouts_s: how long to wait after each transmission; one or more, as many as there may be.
             open_channel: by a socket unless something else is given.
         """
         self._timeouts_s = tuple(timeouts_s)
@@ -52,11 +52,19 @@ class UdpTransport:
         self._flying: set[_Shot] = set()
         self._watched_by: asyncio.AbstractEventLoop | None = None
 
-    async def exchange(self, address: IPAddress, port: int, message: bytes) -> bytes:
+    async def exchange(
+        self, address: IPAddress, port: int, message: bytes, *, patience_s: float = 0.0
+    ) -> bytes:
         """Send ``message`` and return the answer as one message.
 
         Sent again after each of the time-outs but the last. An answer counts if it comes from the address
         asked and carries the request id; whether it fits the question is for the caller to check.
+
+        Args:
+            address: of the server.
+            port: of the server.
+            message: what to send.
+            patience_s: how long the server may well take: until then nothing is sent again.
 
         Raises:
             LookupTimeoutError: silence.
@@ -67,13 +75,13 @@ class UdpTransport:
         try:
             channel = self._open_channel(address, port, inbox)
             try:
-                answer = await self._converse(channel, inbox, split_message(message))
+                answer = await self._converse(channel, inbox, split_message(message), patience_s)
             finally:
                 channel.close()
         except OSError as error:
             raise TransportError(f"udp: {error.strerror or repr(error)}") from error
         if answer is None:
-            raise LookupTimeoutError(f"udp: no answer within {sum(self._timeouts_s):.1f} s")
+            raise LookupTimeoutError(f"udp: no answer within {sum(self._waits_s(patience_s)):.1f} s")
         return answer
 
     def close(self) -> None:
@@ -130,9 +138,16 @@ class UdpTransport:
         for shot in [shot for shot in self._flying if shot.until <= now]:
             shot.give_up()
 
-    async def _converse(self, channel: Channel, inbox: Inbox, datagrams: Sequence[bytes]) -> bytes | None:
+    def _waits_s(self, patience_s: float) -> tuple[float, ...]:
+        """Return how long to wait after each transmission to a server that may take ``patience_s``."""
+        first_s, *others_s = self._timeouts_s
+        return max(first_s, patience_s), *others_s
+
+    async def _converse(
+        self, channel: Channel, inbox: Inbox, datagrams: Sequence[bytes], patience_s: float
+    ) -> bytes | None:
         loop = asyncio.get_running_loop()
-        for timeout_s in self._timeouts_s:
+        for timeout_s in self._waits_s(patience_s):
             for datagram in datagrams:
                 channel.send(datagram)
             timer = loop.call_later(timeout_s, inbox.time_out)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from resolver.errors import NoServerAnsweredError, ResolverError
 from resolver.model.site import Transport
 from resolver.protocol.envelope import ENVELOPE_SIZE
+from resolver.resolution.health import LONGEST_PATIENCE_S
 from resolver.transport.udp import DEFAULT_TIMEOUTS_S, MAX_NEAR_MISSES, MAX_PIECES
 from tests.fakes import VirtualTimeLoop, record_of, text_value
 from tests.scenarios.wire import END, Arrival, Line, Wire
@@ -118,6 +119,20 @@ async def test_late_answer(wired: tuple[World, Line]) -> None:
     line.datagrams = first(lambda pieces: [(0.35, piece) for piece in pieces])
     assert (await world.resolve()).answered_by == UDP
     assert loop_time() <= 0.35
+
+
+async def test_slow_server(wired: tuple[World, Line]) -> None:
+    """A server that is known to take its time is given it, and asked once; a loss there is still made good."""
+    world, line = wired
+    for each in line, world.network.line(MIRROR):
+        each.datagrams = lambda pieces: [(0.7, piece) for piece in pieces]
+    await world.resolve()
+    assert len(line.received) == 2, "of a stranger nobody knows how slow it is"
+    await world.resolve(LONG)
+    assert len(line.received) == 3
+    line.requests_lost, began = 1, loop_time()
+    assert (await world.resolve(authoritative=True)).answered_by in {UDP, TCP}
+    assert loop_time() - began <= LONGEST_PATIENCE_S + 0.7
 
 
 @pytest.mark.parametrize("handle", [HANDLE, LONG])

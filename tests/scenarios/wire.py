@@ -75,9 +75,11 @@ class Wire(FakeNetwork):
         """Return the way to an address."""
         return self.lines.setdefault(address, Line())
 
-    async def exchange(self, endpoint: Endpoint, message: bytes, handle: str) -> bytes:
+    async def exchange(
+        self, endpoint: Endpoint, message: bytes, handle: str, *, patience_s: float = 0.0
+    ) -> bytes:
         self.note(endpoint, message)
-        return await self._network.exchange(endpoint, message, handle)
+        return await self._network.exchange(endpoint, message, handle, patience_s=patience_s)
 
     def shoot(
         self, endpoint: Endpoint, message: bytes, handle: str, patience_s: float, on_answer: OnAnswer

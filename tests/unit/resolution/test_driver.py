@@ -396,7 +396,7 @@ async def test_trace() -> None:
 async def learned(drive: Drive, error: UpstreamError) -> int:
     """Let a question fail with ``error``, and return how often that was held against the way."""
 
-    async def fails(*_: object) -> bytes:
+    async def fails(*_: object, **__: object) -> bytes:
         raise error
 
     drive.network.exchange = fails  # type: ignore[method-assign, assignment]

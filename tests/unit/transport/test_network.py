@@ -32,9 +32,13 @@ class FakeTransport:
     def __init__(self, outcome: bytes | Exception = b"answer") -> None:
         self.outcome = outcome
         self.asked: list[tuple[IPAddress, int, bytes]] = []
+        self.patience_s = 0.0
 
-    async def exchange(self, address: IPAddress, port: int, message: bytes) -> bytes:
+    async def exchange(
+        self, address: IPAddress, port: int, message: bytes, *, patience_s: float = 0.0
+    ) -> bytes:
         self.asked.append((address, port, message))
+        self.patience_s = patience_s
         if isinstance(self.outcome, Exception):
             raise self.outcome
         return self.outcome
@@ -67,6 +71,13 @@ async def test_each_transport(transport: Transport) -> None:
     assert used.asked == [(ADDRESS, PORT, b"question")]
     assert other.asked == []
     assert door.counted == [(transport.name.lower(), "answer")]
+
+
+async def test_patience() -> None:
+    """How long a server may take is what decides when a datagram is sent again."""
+    door = Door()
+    await door.network.exchange(Endpoint(Transport.UDP, ADDRESS, PORT), b"question", HANDLE, patience_s=0.7)
+    assert door.udp.patience_s == 0.7
 
 
 @pytest.mark.parametrize(
@@ -108,7 +119,7 @@ async def test_cancelled_is_no_failure() -> None:
     """An exchange that is given up because another server was faster is not counted as a server's failure."""
     door = Door()
 
-    async def never(*_: object) -> bytes:
+    async def never(*_: object, **__: object) -> bytes:
         await asyncio.Event().wait()
         return b""
 

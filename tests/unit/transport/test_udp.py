@@ -165,6 +165,22 @@ async def test_asked_until_answered(sent: int) -> None:
     assert channel.closed == 1
 
 
+async def test_server_that_takes_its_time() -> None:
+    """Nothing is sent again before a server can have answered; from then on it goes as with others."""
+    channels = Channels()
+    transport = UdpTransport((0.001, 0.01), channels)
+    with pytest.raises(LookupTimeoutError, match=r"0\.1 s"):
+        await transport.exchange(None, 2641, message(10), patience_s=0.09)  # type: ignore[arg-type]
+    assert len(channels.opened[0].sent) == 2
+
+    asking = asyncio.get_running_loop().create_task(
+        UdpTransport((0.001, 5.0), channels).exchange(None, 1, message(1), patience_s=5.0)  # type: ignore[arg-type]
+    )
+    await asyncio.sleep(0.02)
+    assert len(channels.opened[1].sent) == 1
+    asking.cancel()
+
+
 async def test_silence() -> None:
     """After the last time-out it is over."""
     channels = Channels()
