@@ -35,8 +35,8 @@ fuzz: $(VENV)/.test  ## Fuzz each reader of what strangers send; SECONDS=60 for 
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
 	$(BIN)/python -m fuzz --seconds $(or $(SECONDS),60)
 
-soak: $(VENV)/.test  ## Visitors for MINUTES=10, while all that we depend on fails in turn; writes soak/report.md
-	$(BIN)/python -m soak --minutes $(or $(MINUTES),10)
+soak: $(VENV)/.test  ## Visitors for MINUTES=25, while all that we depend on fails in turn; writes soak/report.md
+	$(BIN)/python -m soak --minutes $(or $(MINUTES),25)
 
 image:  ## Build the container image with podman, docker or buildah; TAG=name, BASE=image to build on
 	@BASE=$(BASE) deploy/build-image.sh $(TAG)

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.visitors URL RATE SECONDS``: so many visitors a second, each for another handle nobody knows.
+"""``python -m benchmarks.visitors URL RATE SECONDS FIRST``: so many visitors a second, each for a handle of their own.
 
 They come when they come, whether or not those before them have been answered. Prints what they got as JSON.
 """
@@ -15,14 +15,13 @@ from collections import Counter
 from benchmarks.network import PREFIX
 
 CONNECTIONS = 400
-HANDLES = 30_000
-"""How many there are; the first is left to others. Few of them are answered, so that hardly any is asked for twice."""
 
 
 class Visitors:
-    """A crowd on a fixed number of connections."""
+    """A crowd on a fixed number of connections, which asks for one handle after the other."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, first: int) -> None:
+        self._first = first
         where = urllib.parse.urlsplit(url)
         self._host, self._port = where.hostname, where.port
         self._due: asyncio.Queue[tuple[float, int]] = asyncio.Queue()
@@ -36,7 +35,7 @@ class Visitors:
             due_at, number = await self._due.get()
             began = time.perf_counter()
             self.late += began - due_at > 0.25
-            writer.write(f"GET /{PREFIX}/{1 + number % (HANDLES - 1)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            writer.write(f"GET /{PREFIX}/{self._first + number} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
             status = int(head[9:12])
             length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
@@ -69,8 +68,8 @@ class Visitors:
         }
 
 
-async def _main(url: str, rate: float, seconds: float) -> None:
-    visitors = Visitors(url)
+async def _main(url: str, rate: float, seconds: float, first: int) -> None:
+    visitors = Visitors(url, first)
     try:
         await visitors.come(rate, seconds)
     finally:
@@ -78,4 +77,4 @@ async def _main(url: str, rate: float, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))
+    asyncio.run(_main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), int(sys.argv[4])))

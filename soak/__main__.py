@@ -210,7 +210,7 @@ async def soak(options: argparse.Namespace) -> Outcome:
 def main() -> None:
     """Soak for as long as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m soak", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--minutes", type=float, default=25.0)
     parser.add_argument(
         "--connections", type=int, default=16, help="visitors at a time, for each of three programs"
     )
