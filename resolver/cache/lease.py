@@ -46,6 +46,9 @@ LONGEST_PAUSE_S = 0.05
 _HELD = b"?"
 _ENDED = b"="
 
+TOKEN_OCTETS = 12
+"""Random, behind ``_HELD``: so long is a lease, and anything else in its place is none."""
+
 
 class LeaseStore(Protocol):
     """What leases need of Redis; every method raises ``CacheError`` where it is not well."""
@@ -107,7 +110,7 @@ class Leases:
             LookupTimeoutError: another process did not come to an end in time.
             UpstreamError: the lookup failed here.
         """
-        token = _HELD + secrets.token_bytes(12)
+        token = _HELD + secrets.token_bytes(TOKEN_OCTETS)
         over, pause_s, has_waited, strikes = b"", FIRST_PAUSE_S, False, 0
         while True:
             try:
@@ -122,7 +125,7 @@ class Leases:
                 return Found(await work(), begun_at)
             if there is None or there == token:  # the latter if we did not hear that it was written
                 return await self._lead(key, token, work, failure_until)
-            if there.startswith(_HELD):
+            if _is_lease(there):
                 has_waited = True
                 if asyncio.get_running_loop().time() + pause_s > ends_at:
                     raise LookupTimeoutError("another process did not find an answer in time")
@@ -203,6 +206,11 @@ class Leases:
             await self._store.end_lease(key, token, outcome if keep_s > 0 else b"", keep_s)
         except CacheError:
             self._withdraw_soon(key, token)  # else others would wait for it as long as it lives
+
+
+def _is_lease(octets: bytes) -> bool:
+    """Whether a lookup is under way; what has been damaged nobody would ever put an end to."""
+    return octets.startswith(_HELD) and len(octets) == len(_HELD) + TOKEN_OCTETS
 
 
 def _read(key: str, octets: bytes) -> Outcome | None:

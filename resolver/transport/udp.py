@@ -216,6 +216,8 @@ class _Shot:
         self.is_waiting = True
 
     def fire(self) -> None:
+        if not self.is_waiting:
+            return
         try:
             self.channel.send(self._message)
         except OSError:
@@ -235,4 +237,5 @@ class _Shot:
             self.is_waiting = False
             self._flying.discard(self)
             self.channel.close()
+            del self.channel  # which knows us too: together they would wait for the garbage collector
             self._on_answer(answer)

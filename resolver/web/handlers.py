@@ -60,7 +60,7 @@ from resolver.web.problems import (
 from resolver.web.render import Caching
 from resolver.web.static import StaticFile
 from resolver.web.suggestions import find_suggestion
-from resolver.web.visit import VISIT, Visit, read_body
+from resolver.web.visit import ANSWERED, Visit, read_body
 
 __all__ = ["Handlers"]
 
@@ -117,7 +117,6 @@ class Handlers:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer a request, count it, and let nothing but an answer out."""
         visit = Visit(request, secrets.token_hex(8), self._trusted_proxies)
-        request[VISIT] = visit
         started = time.perf_counter()
         status = 500
         response: web.StreamResponse | None = None
@@ -136,6 +135,7 @@ class Handlers:
             return response
         finally:
             elapsed_s = time.perf_counter() - started
+            request[ANSWERED] = visit.endpoint, visit.asked
             self._metrics.ended()
             if status == 503:
                 self._metrics.refused("draining" if self._draining.is_on else "busy")

@@ -46,8 +46,12 @@ ADMIN_SHUTDOWN_S = 1.0
 DRAIN_S = 1.0
 """Between closing the listener and closing connections: what the kernel had accepted still gets an answer."""
 
-GC_THRESHOLD = 10_000
-"""Objects that may come without others going before the garbage collector looks through the latest ones."""
+GC_THRESHOLDS = 3_000, 4, 10
+"""How many objects may come without others going before the garbage collector looks through the latest ones; how often
+it does before it looks through those that were left as well; how often that, before it looks through all.
+
+What goes well leaves nothing to it. What fails leaves tracebacks, and those of many failures are not to pile up.
+"""
 
 _FIRST_PASSED = 3
 _PASSED_NAMES = {"the public listener": "public", "the admin listener": "admin"}
@@ -228,5 +232,5 @@ def spare_what_stays() -> None:
     what thirty visitors have under way at once is not yet a reason to look.
     """
     gc.freeze()
-    gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
+    gc.set_threshold(*GC_THRESHOLDS)
     gc.enable()

@@ -60,7 +60,7 @@ class Sieve:
     __slots__ = ("_connection", "_fast", "_heads", "_parser", "is_between", "under_way", "was_tried")
 
     def __init__(self, connection: RequestHandler, fast: FastPath, heads: KnownHeads) -> None:
-        self._connection = connection
+        self._connection: Any = connection
         self._fast = fast
         self._heads = heads
         self._parser: Any = connection._parser
@@ -70,6 +70,10 @@ class Sieve:
         """Whether what comes next was looked at before it was parsed."""
         self.under_way = 0
         """Requests that were passed on and are not answered yet."""
+
+    def end(self) -> None:
+        """Let go of the connection, and of the parser, which knows it: else all wait for the garbage collector."""
+        self._parser = self._connection = None
 
     def is_idle(self) -> bool:
         """Return whether an answer would be the next thing that is sent."""
@@ -153,6 +157,11 @@ class FastConnection(GuardedConnection):
             _stay_alive(self, 1, self._fast.loop_time)
         else:
             self._go_on(data, target_of(line), headers)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """End."""
+        super().connection_lost(exc)
+        self._sieve.end()
 
     def _is_fit(self) -> bool:
         """Return whether an answer may be sent at once; where the visitor does not read, the ordinary way waits."""

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from resolver.tracing import Tracing
-from resolver.web.visit import VISIT, Visit
+from resolver.web.visit import ANSWERED
 
 __all__ = ["traced"]
 
@@ -23,8 +23,7 @@ def traced(tracing: Tracing) -> Any:
         path = request.raw_path.partition("?")[0]
         with tracing.request(request.method, path, request.headers) as span:
             response = await handler(request)
-            visit: Visit | None = request.get(VISIT)
-            endpoint, handle = ("", None) if visit is None else (visit.endpoint, visit.asked)
+            endpoint, handle = request.get(ANSWERED, ("", None))
             span.end(response.status, endpoint, handle)
             return response
 

@@ -19,7 +19,7 @@ from resolver.web.clients import Origin, read_origin, read_visitor_address
 from resolver.web.languages import Reader
 from resolver.web.parse import BadRequestError, Parameters, parameters_from_json, without_parameter
 
-__all__ = ["VISIT", "Visit", "read_body", "within_time"]
+__all__ = ["ANSWERED", "Visit", "read_body", "within_time"]
 
 Content = TypeVar("Content")
 
@@ -93,8 +93,11 @@ class Visit:
         return self.request.version < (1, 1)
 
 
-VISIT: web.RequestKey[Visit] = web.RequestKey("visit", Visit)
-"""Under which a request holds the visit that it is."""
+ANSWERED: web.RequestKey[tuple[str, str | None]] = web.RequestKey("answered", tuple)
+"""Under which a request that was answered holds its endpoint and the handle it asked for.
+
+Not the visit: each would hold the other, and all that hangs on them wait for the garbage collector.
+"""
 
 
 async def within_time(reading: Awaitable[Content]) -> Content:

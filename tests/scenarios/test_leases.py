@@ -328,7 +328,9 @@ async def test_claim_that_was_not_heard_of(store: Store, pair: tuple[Process, Pr
     assert asyncio.get_running_loop().time() < 0.3
 
 
-@pytest.mark.parametrize("nonsense", [b"", b"x", b"=", b"=\x93\xa5found", b"=" + b"\xff" * 100])
+@pytest.mark.parametrize(
+    "nonsense", [b"", b"x", b"=", b"=\x93\xa5found", b"=" + b"\xff" * 100, b"?", b"?cut", b"?" + b"much" * 10]
+)
 async def test_nonsense_is_taken_over(nonsense: bytes, store: Store, pair: tuple[Process, Process]) -> None:
     """What is no lease and no outcome is written over."""
     store.held[KEY] = nonsense, now() + 1000
