@@ -77,6 +77,7 @@ class Listeners:
             ended = self._close.pop()()
             if asyncio.iscoroutine(ended):
                 await ended
+        await asyncio.sleep(0)  # a transport is closed in the next round of the loop
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -119,6 +119,7 @@ REDIS: tuple[Fault, ...] = tuple(
         "holds records of other handles",
         "holds records cut in half",
         "holds records from the future",
+        "holds what is left of leases",
         "announces nonsense to all workers",
     )
 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from resolver.cache.redis import CHANNEL, KEY_PREFIX
+from resolver.cache.redis import CHANNEL, KEY_PREFIX, LEASE_PREFIX
 from tests.integration.faults.small_network import HANDLES, PREFIX, small_network
 from tests.integration.faults.table import REDIS, RIGHT, Fault
 from tests.integration.faults.traffic import Traffic
@@ -164,6 +164,15 @@ def _from_the_future(bench: Bench) -> None:
         time.sleep(0.05)
 
 
+def _damaged_leases(bench: Bench) -> None:
+    """Something that begins like a lookup under way, and that nobody will ever put an end to."""
+    for _ in range(5):
+        for handle in HANDLES:
+            bench.redis.command("SET", f"{LEASE_PREFIX}{handle}", "?cut", "EX", "60")
+            bench.redis.command("DEL", f"{KEY_PREFIX}{handle}")
+        time.sleep(0.05)
+
+
 def _announcing(bench: Bench) -> None:
     for word in (
         "",
@@ -196,6 +205,7 @@ _FAULTS: dict[str, Callable[[Bench], None]] = {
     "holds records of other handles": _exchanged,
     "holds records cut in half": _halved,
     "holds records from the future": _from_the_future,
+    "holds what is left of leases": _damaged_leases,
     "announces nonsense to all workers": _announcing,
 }
 
