@@ -10,9 +10,10 @@ from pathlib import Path
 
 from benchmarks.processes import pinned
 
-__all__ = ["Measured", "apply_load"]
+__all__ = ["Measured", "apply_constant_load", "apply_load"]
 
 SCRIPT = Path(__file__).parent / "requests.lua"
+CONSTANT = Path(__file__).parent / "constant.lua"
 
 
 @dataclass(frozen=True)
@@ -42,22 +43,24 @@ def apply_load(
     Raises:
         RuntimeError: wrk is not installed, or did not finish.
     """
+    which = [path, str(handles), *([] if first is None else [str(first)])]
+    return _apply([f"-c{connections}", "-s", str(SCRIPT), url, "--", *which], seconds)
+
+
+def apply_constant_load(url: str, *, seconds: float, connections: int) -> Measured:
+    """Send one request again and again for some seconds.
+
+    Raises:
+        RuntimeError: wrk is not installed, or did not finish.
+    """
+    return _apply([f"-c{connections}", "-s", str(CONSTANT), url], seconds)
+
+
+def _apply(options: list[str], seconds: float) -> Measured:
     wrk = shutil.which("wrk")
     if wrk is None:
         raise RuntimeError("wrk is needed; on Debian: apt-get install wrk")
-    command = [
-        wrk,
-        "-t1",
-        f"-c{connections}",
-        f"-d{seconds:g}s",
-        "-s",
-        str(SCRIPT),
-        url,
-        "--",
-        path,
-        str(handles),
-        *([] if first is None else [str(first)]),
-    ]
+    command = [wrk, "-t1", f"-d{seconds:g}s", *options]
     done = subprocess.run(
         pinned(1, command), capture_output=True, text=True, timeout=seconds + 60, check=False
     )
