@@ -139,7 +139,7 @@ def fetch(url: str, timeout_s: float = 15.0) -> tuple[int, dict[str, str], bytes
             return error.code, dict(error.headers), error.read()
 
 
-def wait_until(condition: Any, what: str, timeout_s: float = 10.0) -> None:
+def wait_until(condition: Any, what: str, timeout_s: float = 20.0) -> None:
     """Wait until ``condition()`` holds."""
     ends_at = time.monotonic() + timeout_s
     while not condition():
