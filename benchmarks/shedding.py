@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import statistics
 import subprocess
 import tempfile
@@ -44,10 +45,11 @@ def main() -> None:
         help="so many that there is always one to answer, though the crowd shares a core with who asks",
     )
     options = parser.parse_args()
-    lasts_s = options.seconds + SETTLE_S + 1
+    lasts_s = math.ceil(options.seconds + SETTLE_S + 1)
+    each = int(CAPACITY * TIMES * (lasts_s + 1))
     # One crowd for each run, and the visitors at the end; the first handle is left to others.
-    crowds = itertools.count(1, int(CAPACITY * TIMES * (lasts_s + 1)))
-    handles = 1 + (options.runs + 1) * int(CAPACITY * TIMES * (lasts_s + 1))
+    crowds = itertools.count(1, each)
+    handles = 1 + (options.runs + 1) * each
     crowded: list[Measured] = []
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -91,10 +93,10 @@ def main() -> None:
     print(f"{CAPACITY * TIMES:.0f} cold requests a second: {told}")
 
 
-def _crowd(url: str, seconds: float, first: int) -> list[str]:
-    """Return the command of a crowd that costs next to nothing: it shares its core with the load."""
+def _crowd(url: str, seconds: int, first: int) -> list[str]:
+    """Return the command of a crowd, which shares its core with the load."""
     script = str(Path(__file__).parent / "crowd.lua")
-    options = [f"-c{CONNECTIONS}", "-t1", f"-d{seconds:.0f}s", "-s", script, url, "--"]
+    options = [f"-c{CONNECTIONS}", "-t1", f"-d{seconds}s", "-s", script, url, "--"]
     return pinned(1, ["wrk", *options, f"/{PREFIX}/", str(first), str(CAPACITY * TIMES), str(CONNECTIONS)])
 
 

@@ -104,13 +104,15 @@ async def within_time(reading: Awaitable[Content]) -> Content:
     """Wait for a body, or part of one.
 
     Raises:
-        BadRequestError: it does not come.
+        BadRequestError: it does not come, or the visitor has left in the middle of it.
     """
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await reading
     except TimeoutError as error:
         raise BadRequestError("the body of the request does not come", status=408) from error
+    except ConnectionError as error:  # no mistake of ours, and nobody is there to be told
+        raise BadRequestError("the connection ended within the body of the request") from error
 
 
 async def read_body(request: web.Request) -> Parameters:
