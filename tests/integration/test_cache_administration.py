@@ -195,8 +195,9 @@ def test_cache_is_no_business_of_visitors(proxy: RunningProxy) -> None:
 def workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, HandleNetwork]]:
     """A program with two workers, each with a memory of its own."""
     with run_network(tmp_path_factory.mktemp("network")) as (network, bootstrap):
+        # Without what workers fetch for themselves, some time after they have begun.
         options = ("--bootstrap", str(bootstrap), "--allow-private-addresses", "--workers", "2")
-        with run_program("serve", *options) as program:
+        with run_program("serve", "--no-refresh-registry", *options) as program:
             yield program, network
 
 
