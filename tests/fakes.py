@@ -252,7 +252,13 @@ class FakeNetwork:
         self._services[str(ip_address(address)), port] = service
 
     async def exchange(
-        self, endpoint: Endpoint, message: bytes, handle: str, *, patience_s: float = 0.0
+        self,
+        endpoint: Endpoint,
+        message: bytes,
+        handle: str,
+        *,
+        patience_s: float = 0.0,
+        on_turn: Callable[[], None] = lambda: None,
     ) -> bytes:
         """Return the answer; nothing is lost here, so that patience makes no difference.
 
@@ -264,6 +270,7 @@ class FakeNetwork:
         service = self._services.get((where, port))
         if where in self.crowded:
             raise CrowdedError(f"{where} is asked as much as it may be, says a test")
+        on_turn()
         if service is None or where in self.down:
             raise TransportError(f"{transport.name.lower()}: refused")
         if transport.name.lower() in service.behaviour.silent:

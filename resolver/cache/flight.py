@@ -93,10 +93,8 @@ class SingleFlight(Generic[Result]):
         self._running.pop(key).task.set_result(result)
 
     def divert(self, key: str, work: Callable[[], Coroutine[Any, Any, Result]]) -> None:
-        """Begin ``work`` in the place of what was announced and does not come, if anybody waits for it."""
+        """Begin ``work`` in the place of what was announced and does not come."""
         announced = self._running.pop(key)
-        if not announced.waiters:
-            return
         flight = self._start(key, work)
         flight.waiters += announced.waiters
         flight.task.add_done_callback(lambda task: _pass_on(task, announced.task))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import secrets
 import struct
@@ -77,9 +78,6 @@ _SUPPLY = struct.Struct("!256I")
 
 # What went wrong says nothing about whether the server can be reached and answers.
 _NOBODYS_FAULT = (CrowdedError, UdpUnsuitableError, SignatureError)
-
-LONGEST_SHOT_S = 0.2
-"""A server that may take longer is not asked by a single datagram: it is too late to learn then that it was lost."""
 
 _NO_NAMES: Mapping[str, tuple[IPAddress, ...]] = MappingProxyType({})
 
@@ -301,14 +299,19 @@ class Driver:
 
     async def _exchange(self, candidate: Candidate, question: Question, budget: Budget) -> Heard | Failed:
         """Ask one server; how it ends is a value, so that several may be asked side by side."""
-        started = time.monotonic()
+        left_at = math.inf  # not yet
+
+        def leave() -> None:
+            nonlocal left_at
+            left_at = time.monotonic()
+
         began_s = budget.trace.now_s if budget.trace is not None else 0.0
         try:
             budget.spend(candidate.endpoint.address)
         except UpstreamError as error:
             return Failed(candidate, error)  # nobody was asked, so nobody is to blame
         try:
-            message = await self._ask(candidate, question)
+            message = await self._ask(candidate, question, leave)
         except UpstreamError as error:
             if not isinstance(error, _NOBODYS_FAULT):
                 self.health.failed(candidate, time.monotonic())
@@ -316,22 +319,31 @@ class Driver:
             return Failed(candidate, error)
         except asyncio.CancelledError:
             # Somebody else was faster. If this one had its time, remember that it was not.
-            if time.monotonic() - started > candidate.patience_s and not candidate.is_probe:
-                self.health.failed(candidate, time.monotonic())
+            now = time.monotonic()
+            if now - left_at > candidate.patience_s and not candidate.is_probe:
+                self.health.failed(candidate, now)
             raise
         budget.answered(candidate.endpoint.address)
-        self._note_answer(candidate, question, message, started)
+        self._note_answer(candidate, question, message, time.monotonic() - left_at)
         _note(budget, candidate, question, began_s, message.code.name, received=_size(message))
         return Heard(candidate, message)
 
     def shoot(
-        self, candidate: Candidate, question: Question, on_heard: Callable[[Heard | None], None]
+        self,
+        candidate: Candidate,
+        question: Question,
+        on_heard: Callable[[Heard | None], None],
+        *,
+        longest_s: float,
+        wait_s: float,
     ) -> bool:
-        """Ask one server that is near and well, by one datagram, and tell what it says.
+        """Ask one server that is well by one datagram, and tell what it says.
 
         Args:
             candidate: whom to ask.
             question: not a certified one.
+            longest_s: a server that may well take longer is not asked.
+            wait_s: how long the question may wait for its turn.
             on_heard: told of its answer, or of ``None`` if anything else comes, or nothing within its patience.
 
         Returns:
@@ -340,39 +352,44 @@ class Driver:
         if (
             candidate.transport is not Transport.UDP
             or candidate.is_probe
-            or candidate.patience_s > LONGEST_SHOT_S
+            or candidate.patience_s > longest_s
             or not self.health.is_well(candidate)
         ):
             return False
-        started, now = time.monotonic(), self._clock()
+        now = self._clock()
         request = self._request(candidate, question, now)
         octets = encode_message(request)
 
-        def take(answer: bytes | None) -> None:
+        def take(answer: bytes | None, elapsed_s: float) -> None:
             message: Message | None = None
             try:
                 if answer is not None:
                     message = _read_answer(request, octets, answer, now)
                 if message is not None:
-                    self._note_answer(candidate, question, message, started)
+                    self._note_answer(candidate, question, message, elapsed_s)
             except Exception:  # a mistake of ours, which must not keep visitors waiting for ever
                 logger.exception("answer not read handle=%r server=%s", question.handle.text, candidate)
                 message = None
             on_heard(None if message is None else Heard(candidate, message))
 
-        text = question.handle.text
-        return self._network.shoot(candidate.endpoint, octets, text, candidate.patience_s, take)
+        return self._network.shoot(
+            candidate.endpoint,
+            octets,
+            question.handle.text,
+            take,
+            patience_s=candidate.patience_s,
+            wait_s=wait_s,
+        )
 
     def _note_answer(
-        self, candidate: Candidate, question: Question, message: Message, started: float
+        self, candidate: Candidate, question: Question, message: Message, elapsed_s: float
     ) -> None:
-        now = time.monotonic()
-        authoritative_at = now if question.authoritative else None
-        self.health.answered(candidate, now - started, authoritative_at=authoritative_at)
+        authoritative_at = time.monotonic() if question.authoritative else None
+        self.health.answered(candidate, elapsed_s, authoritative_at=authoritative_at)
         if _is_newer(message.header.site_serial, candidate.site.serial_number):
             self.on_outdated(candidate.site, question)
 
-    async def _ask(self, candidate: Candidate, question: Question) -> Message:
+    async def _ask(self, candidate: Candidate, question: Question, on_turn: Callable[[], None]) -> Message:
         now = self._clock()
         request = self._request(candidate, question, now)
         octets = encode_message(request)
@@ -381,6 +398,7 @@ class Driver:
             octets,
             question.handle.text,
             patience_s=self.health.of(candidate).usual_s,
+            on_turn=on_turn,
         )
         message = decode_message(answer)
         check_answer(request, octets, message, now)

@@ -151,10 +151,13 @@ class Resolver:
             self._flights,
             self._setbacks,
             self.room,
+            deadline_s=deadline_s,
             lifetimes=lifetimes,
             clock=clock,
             observer=self._observer,
-            instead=lambda handle: self._fetch_counted(handle, budget=self._budget(handle.cache_key)),
+            instead=lambda handle, spent_s: self._fetch_counted(
+                handle, budget=Budget.start(deadline_s - spent_s, key=handle.cache_key)
+            ),
         )
         """For visitors who can be answered without a task."""
 

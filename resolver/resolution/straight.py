@@ -40,6 +40,16 @@ logger = logging.getLogger(__name__)
 MAX_SERVICES = 1024
 """Kept at hand; read anew when the record of their prefix is another."""
 
+LONGEST_S = 0.2
+"""A server that may take longer is not asked so: it is too late to learn then that a datagram was lost."""
+
+LONGEST_ALONE_S = 1.0
+"""The same for a service of one site, which has no other to be asked meanwhile. Questions may wait for their turn there
+for twice as long, which is what a full line takes (``transport/gate.py``)."""
+
+SHARE_ALONE = 1 / 8
+"""Part of a lookup's time that takes the place of ``LONGEST_ALONE_S`` where it is shorter."""
+
 STRAY_WEIGHT = 10
 MAX_STRAYED = 30
 REST_S = 1.0
@@ -102,10 +112,11 @@ class StraightWay:
         setbacks: Setbacks,
         room: Room,
         *,
+        deadline_s: float,
         lifetimes: Lifetimes,
         clock: Callable[[], float],
         observer: Observer,
-        instead: Callable[[Handle], Coroutine[Any, Any, Entry]],
+        instead: Callable[[Handle, float], Coroutine[Any, Any, Entry]],
     ) -> None:
         """Prepare.
 
@@ -115,10 +126,11 @@ class StraightWay:
             flights: lookups that several visitors may wait for.
             setbacks: what went wrong of late.
             room: for so many lookups.
+            deadline_s: time for one lookup.
             lifetimes: how long what is believed.
             clock: seconds since 1970.
             observer: told what happens.
-            instead: the ordinary lookup.
+            instead: the ordinary lookup, of whose time so many seconds have passed.
         """
         self._driver = driver
         self._cache = cache
@@ -129,6 +141,7 @@ class StraightWay:
         self._clock = clock
         self._observer = observer
         self._instead = instead
+        self._longest_alone_s = min(LONGEST_ALONE_S, SHARE_ALONE * deadline_s)
         self._journeys: dict[str, _Journey] = {}
         """Under way, by cache key."""
         self._services: dict[str, _Service] = {}
@@ -169,7 +182,15 @@ class StraightWay:
             conversation.close()
             return False
         journey = _Journey(handle, key, crowd, service, conversation, self._clock(), [on_arrival])
-        if not self._driver.shoot(ask.candidate, ask.question, partial(self._hear, journey)):
+        is_alone = len(service.sites) == 1
+        is_begun = self._driver.shoot(
+            ask.candidate,
+            ask.question,
+            partial(self._hear, journey),
+            longest_s=max(LONGEST_S, self._longest_alone_s) if is_alone else LONGEST_S,
+            wait_s=2 * self._longest_alone_s if is_alone else 0.0,
+        )
+        if not is_begun:
             conversation.close()
             return False
         self._observer.cache_lookup("memory", "miss")
@@ -248,7 +269,8 @@ class StraightWay:
         self._room.leave(journey.crowd)
         if entry is None:
             journey.service.went_astray(self._clock())
-            self._flights.divert(key, lambda: self._instead(journey.handle))
+            spent_s = self._flights.age_s(key)
+            self._flights.divert(key, lambda: self._instead(journey.handle, spent_s))
             return
         journey.service.arrived()
         self._flights.land(key, entry)

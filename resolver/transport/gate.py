@@ -44,24 +44,13 @@ class Gate:
         Raises:
             CrowdedError: too many wait already.
         """
-        place = self._places.get(where)
-        if place is None:
-            place = self._places[where] = _Place()
-        if place.running < self._max_running:
-            place.running += 1
+        if self.try_enter(where):
             return
-        if len(place.waiting) >= self._max_waiting:
-            raise CrowdedError(f"{place.running} questions are under way and {len(place.waiting)} wait")
-        turn = asyncio.get_running_loop().create_future()
-        place.waiting.append(turn)
+        turn = self.line_up(where)
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.leave(where)  # our turn came at the very moment we gave up
-            else:
-                with suppress(ValueError):  # somebody left a moment ago and has passed us over already
-                    place.waiting.remove(turn)
+            self.give_up(where, turn)
             raise
 
     def try_enter(self, where: Hashable) -> bool:
@@ -73,6 +62,34 @@ class Gate:
             return False
         place.running += 1
         return True
+
+    def line_up(self, where: Hashable) -> asyncio.Future[None]:
+        """Wait where ``try_enter`` has failed.
+
+        Returns:
+            What is done when the turn has come: who waited is in then, and must ``leave``. Who will not wait for it
+            must ``give_up``.
+
+        Raises:
+            CrowdedError: too many wait already.
+        """
+        place = self._places[where]
+        if len(place.waiting) >= self._max_waiting:
+            raise CrowdedError(f"{place.running} questions are under way and {len(place.waiting)} wait")
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place.waiting.append(turn)
+        return turn
+
+    def give_up(self, where: Hashable, turn: asyncio.Future[None]) -> None:
+        """Wait no longer for a turn."""
+        if turn.done() and not turn.cancelled():
+            self.leave(where)  # it came at this very moment
+            return
+        turn.cancel()
+        place = self._places.get(where)
+        if place is not None:
+            with suppress(ValueError):  # somebody left a moment ago and has passed us over already
+                place.waiting.remove(turn)
 
     def leave(self, where: Hashable) -> None:
         """Let the next one in."""

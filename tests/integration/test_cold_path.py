@@ -24,7 +24,7 @@ from resolver.demo.network import HandleNetwork, shipped_records
 from resolver.model.handle import Handle
 from resolver.model.record import HandleRecord, HandleValue, Permission, TtlType
 from resolver.protocol.codes import ResponseCode
-from resolver.resolution import driver, health
+from resolver.resolution import health, straight
 from resolver.web.app import ASSEMBLY, COLD_PATH, create_apps
 from resolver.web.cold_path import _PLAIN, MAX_TARGET, ColdPath
 from resolver.web.server import new_event_loop
@@ -54,7 +54,7 @@ def patience() -> Iterator[None]:
     """However busy the machine is, no server here is too slow to be asked by a single datagram."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(health, "SHORTEST_PATIENCE_S", health.LONGEST_PATIENCE_S)
-        patch.setattr(driver, "LONGEST_SHOT_S", health.LONGEST_PATIENCE_S)
+        patch.setattr(straight, "LONGEST_S", health.LONGEST_PATIENCE_S)
         yield
 
 

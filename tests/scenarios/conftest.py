@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from resolver.resolution import driver
+from resolver.transport import network
 from tests.fakes import VirtualTimeLoop
 from tests.scenarios.world import World, loop_time
 
@@ -20,7 +21,8 @@ def pytest_asyncio_loop_factories() -> dict[str, type[VirtualTimeLoop]]:
 @pytest.fixture(autouse=True)
 def learned_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is learned about servers ages in virtual time too."""
-    monkeypatch.setattr(driver, "time", SimpleNamespace(monotonic=loop_time, perf_counter=loop_time))
+    for module in (driver, network):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=loop_time, perf_counter=loop_time))
 
 
 @pytest.fixture(autouse=True)

@@ -19,10 +19,11 @@ from resolver.protocol.bodies import Body, ChallengeResponse, ErrorResponse, Ref
 from resolver.protocol.codes import MessageFlag, ResponseCode
 from resolver.protocol.envelope import ENVELOPE_SIZE
 from resolver.resolution import straight
-from resolver.resolution.driver import LONGEST_SHOT_S
-from resolver.resolution.health import SHORTEST_PATIENCE_S
+from resolver.resolution.health import SHORTEST_PATIENCE_S, Health
 from resolver.resolution.selection import plan_candidates
-from resolver.transport.gate import MAX_RUNNING
+from resolver.resolution.steps import Candidate
+from resolver.resolution.straight import SHARE_ALONE
+from resolver.transport.gate import MAX_RUNNING, MAX_WAITING
 from resolver.transport.udp import SWEEP_S
 from tests.fakes import record_of, site_at, site_value, text_value, url_value
 from tests.scenarios.wire import END, Arrival, Line, Wire
@@ -472,11 +473,146 @@ async def test_crowded_prefix(scene: Scene) -> None:
 
 
 async def test_full_gate(scene: Scene) -> None:
-    """One server is asked so many questions at a time; who comes then waits in the ordinary queue."""
-    scene.line.datagrams = lambda pieces: [(0.03, piece) for piece in pieces]
+    """One server is asked so many questions at a time; who comes then goes the ordinary way, and may ask another."""
+    scene.line.datagrams = delayed(0.03)
     handles = [f"10.1/{number}" for number in range(MAX_RUNNING + 2)]
     assert [scene.set_out(handle) for handle in handles] == [True] * MAX_RUNNING + [False] * 2
     assert len(await scene.arrivals()) == MAX_RUNNING
+
+
+class Alone:
+    """A service with one server that takes its time, as is known of it, and its visitors."""
+
+    ADDRESS = "198.51.100.9"
+    TAKES_S = 0.4
+
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.line = scene.wire.line(self.ADDRESS)
+        self.line.datagrams = delayed(self.TAKES_S)
+        self.told: list[tuple[float, bool]] = []
+        """When each visitor was told, and whether of something that was found."""
+
+    @classmethod
+    async def with_records(cls, scene: Scene, count: int) -> Alone:
+        """Register ``10.2/0`` and so on, and let the server become known."""
+        alone = cls(scene)
+        records = [record_of(f"10.2/{number}") for number in range(count)]
+        scene.world.add_prefix("10.2", cls.ADDRESS, record_of("10.2/x"), *records)
+        await alone.become_known()
+        return alone
+
+    async def become_known(self) -> None:
+        for _ in range(20):
+            await self.scene.world.resolve("10.2/x", authoritative=True)
+        self.line.received.clear()
+
+    def set_out(self, numbers: Iterable[int]) -> list[bool]:
+        """Let visitors come, each for a handle of its own."""
+        way = self.scene.world.resolver.straight_way
+        return [way.set_out(Handle(f"10.2/{number}"), self.hear) for number in numbers]
+
+    def hear(self, entry: Entry | None) -> None:
+        self.scene.arrived.append(entry)
+        self.told.append((loop_time(), entry is not None))
+
+    @property
+    def usual_s(self) -> float:
+        """What the server takes at most, by what is known of it."""
+        return known(self.scene, self.ADDRESS).usual_s
+
+
+def way_to(scene: Scene, address: str) -> Candidate:
+    """Return the way to the server of a site by UDP."""
+    (way,) = plan_candidates(
+        (scene.world.site(address),),
+        Handle(NEW),
+        primaries_only=False,
+        transports=(Transport.UDP,),
+        health=scene.world.health,
+        now=loop_time(),
+        chance=lambda: 0.0,
+    )
+    return way
+
+
+def known(scene: Scene, address: str) -> Health:
+    """Return what is known of a way to the server of a site."""
+    return scene.world.health.of(way_to(scene, address))
+
+
+async def test_line_at_a_server_that_is_alone(scene: Scene) -> None:
+    """Where nobody else can be asked, visitors wait for their turn, in the order they came, and not too many."""
+    count = MAX_RUNNING + MAX_WAITING
+    alone = await Alone.with_records(scene, count)
+    began_at = loop_time()
+    assert alone.set_out(range(count + 2)) == [True] * count + [False] * 2
+    await scene.world.pass_time(0.5 * alone.TAKES_S)
+    assert len(alone.line.received) == MAX_RUNNING
+    assert all(await scene.arrivals())
+    assert len(alone.line.received) == count
+    turns = [began_at + (1 + number // MAX_RUNNING) * alone.TAKES_S for number in range(count)]
+    assert alone.told == [(pytest.approx(at), True) for at in turns]
+
+
+async def test_waiting_for_a_turn_is_not_the_servers_time(scene: Scene) -> None:
+    """However long the line is, by either way, what is learned of the server is how long it takes itself."""
+    count = MAX_RUNNING + MAX_WAITING
+    alone = await Alone.with_records(scene, 2 * count)
+    alone.set_out(range(count))
+    assert all(await scene.arrivals())
+    assert alone.usual_s == pytest.approx(alone.TAKES_S, rel=0.1)
+    await asyncio.gather(*(scene.resolve(f"10.2/{count + number}") for number in range(count)))
+    assert alone.usual_s == pytest.approx(alone.TAKES_S, rel=0.1)
+
+
+async def test_who_was_still_in_line_has_not_failed(scene: Scene) -> None:
+    """Where another was faster while a question waited for its turn, nothing is known of who was not asked."""
+    primary, health = way_to(scene, PRIMARY), scene.world.health
+    scene.line.datagrams = delayed(1.4)
+    scene.line.received.clear()
+    scene.wire.line(MIRROR).datagrams = delayed(0.01)
+    health.answered(primary, 1.4)
+    health.answered(way_to(scene, MIRROR), 1.45)
+    running = [scene.resolve(f"10.1/{number}") for number in range(MAX_RUNNING)]
+    await scene.world.pass_time(0.1)
+    assert len(scene.line.received) == MAX_RUNNING
+    scene.line.received.clear()
+    for _ in range(100):
+        health.answered(primary, 0.05)  # patience with it is short for who comes now
+    assert (await scene.resolve(NEW)).answered_by == f"udp://{MIRROR}:2641"
+    assert scene.line.received == []
+    assert health.of(primary).failures == 0
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_time_of_the_straight_way_counts(scene: Scene, waits: bool) -> None:
+    """A lookup has as much time as it has, whichever ways it goes, and however long it waited for its turn."""
+    world = scene.world
+    world.resolver = world.worker(deadline_s=4.0)
+    alone = await Alone.with_records(scene, 0)
+    alone.line.datagrams = lambda _: []
+    alone.line.connection = lambda _: []
+    if waits:
+        alone.set_out(range(MAX_RUNNING))
+    began_at = loop_time()
+    assert alone.set_out([99]) == [True]
+    with pytest.raises(ResolverError, match="no answer within 4 s"):
+        await scene.resolve("10.2/99")
+    assert loop_time() == pytest.approx(began_at + 4)
+    assert not any(await scene.arrivals())
+
+
+@pytest.mark.parametrize("deadline_s", [1.0, 2.0, 4.0])
+async def test_little_time(scene: Scene, deadline_s: float) -> None:
+    """Of a lookup that must be quick the straight way takes its share at most, and the ordinary one has the rest."""
+    world = scene.world
+    alone = await Alone.with_records(scene, 1)
+    world.resolver = world.worker(deadline_s=deadline_s)
+    await world.resolve("10.2/x")
+    assert alone.set_out([0]) == [SHARE_ALONE * deadline_s > alone.TAKES_S]
+    await scene.arrivals()
 
 
 async def test_with_redis() -> None:
@@ -510,26 +646,32 @@ async def test_stranger(scene: Scene) -> None:
     assert scene.set_out("10.2/z")
 
 
+def delayed(seconds: float) -> Script:
+    """Let everything arrive later."""
+    return lambda pieces: [(seconds, piece) for piece in pieces]
+
+
 async def test_far_away(scene: Scene) -> None:
-    """A server that takes long is not asked so: it would be too late to learn that a datagram was lost."""
+    """A server that takes long is not asked so where another might be: too late it would be known what was lost."""
+    scene.line.datagrams = delayed(straight.LONGEST_S)
+    for _ in range(12):
+        await scene.world.resolve(authoritative=True)
+    await not_taken(scene)
+
+
+@pytest.mark.parametrize(("takes_s", "is_taken"), [(0.3, True), (straight.LONGEST_ALONE_S, False)])
+async def test_far_away_and_alone(scene: Scene, takes_s: float, is_taken: bool) -> None:
+    """Where there is no other server, one that takes longer is asked so as well, within reason."""
     scene.world.add_prefix("10.2", "198.51.100.9", record_of("10.2/x"))
-    scene.wire.line("198.51.100.9").datagrams = lambda pieces: [(LONGEST_SHOT_S, piece) for piece in pieces]
+    scene.wire.line("198.51.100.9").datagrams = delayed(takes_s)
     await scene.world.resolve("10.2/x")
-    await not_taken(scene, "10.2/y")
+    assert scene.set_out("10.2/y") is is_taken
+    assert len(await scene.arrivals()) == is_taken
 
 
 async def test_probe(scene: Scene) -> None:
     """When it is time to try a site that would not have its turn, the ordinary way does that."""
-    mirror = plan_candidates(
-        (scene.world.site(MIRROR),),
-        Handle(NEW),
-        primaries_only=False,
-        transports=(Transport.UDP,),
-        health=scene.world.health,
-        now=loop_time(),
-        chance=lambda: 0.0,
-    )[0]
-    scene.world.health.answered(mirror, 0.001)
+    scene.world.health.answered(way_to(scene, MIRROR), 0.001)
     scene.world.chance = 1.0
     await not_taken(scene)
     scene.world.chance = 0.0
@@ -597,12 +739,10 @@ async def test_service_where_it_leads_astray(scene: Scene) -> None:
 
 async def test_a_stray_among_many_changes_nothing(scene: Scene) -> None:
     """One lookup in a dozen that goes astray is bad luck."""
-    usual = scene.line.datagrams
     for number in range(6):
-        scene.line.datagrams = lambda _: []
+        scene.line.requests_lost = 1
         assert scene.set_out(f"10.1/lost-{number}")
         await scene.world.pass_time(1)
-        scene.line.datagrams = usual
         for other in range(11):
             assert scene.set_out(f"10.1/none-{number}-{other}")
         await scene.world.pass_time(1)

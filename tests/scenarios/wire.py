@@ -20,10 +20,10 @@ from resolver.protocol.fragments import Reassembly, split_message
 from resolver.transport.address_policy import AddressPolicy
 from resolver.transport.endpoint import Endpoint
 from resolver.transport.gate import Gate
-from resolver.transport.network import Network
+from resolver.transport.network import Network, OnReply
 from resolver.transport.sockets import Receiver
 from resolver.transport.tcp import TcpTransport
-from resolver.transport.udp import OnAnswer, UdpTransport
+from resolver.transport.udp import UdpTransport
 from tests.fakes import FakeNetwork
 
 Arrival = tuple[float, bytes]
@@ -76,20 +76,35 @@ class Wire(FakeNetwork):
         return self.lines.setdefault(address, Line())
 
     async def exchange(
-        self, endpoint: Endpoint, message: bytes, handle: str, *, patience_s: float = 0.0
+        self,
+        endpoint: Endpoint,
+        message: bytes,
+        handle: str,
+        *,
+        patience_s: float = 0.0,
+        on_turn: Callable[[], None] = lambda: None,
     ) -> bytes:
         self.note(endpoint, message)
-        return await self._network.exchange(endpoint, message, handle, patience_s=patience_s)
+        return await self._network.exchange(endpoint, message, handle, patience_s=patience_s, on_turn=on_turn)
 
     def shoot(
-        self, endpoint: Endpoint, message: bytes, handle: str, patience_s: float, on_answer: OnAnswer
+        self,
+        endpoint: Endpoint,
+        message: bytes,
+        handle: str,
+        on_reply: OnReply,
+        *,
+        patience_s: float,
+        wait_s: float = 0.0,
     ) -> bool:
         """Ask by a single datagram, as the real network does."""
-        is_sent = self._network.shoot(endpoint, message, handle, patience_s, on_answer)
-        if is_sent:
+        is_begun = self._network.shoot(
+            endpoint, message, handle, on_reply, patience_s=patience_s, wait_s=wait_s
+        )
+        if is_begun:
             self.note(endpoint, message)
             self.shots.append(handle)
-        return is_sent
+        return is_begun
 
     def service_at(self, address: IPAddress, port: int) -> HandleService:
         """Return who listens there.
@@ -148,8 +163,12 @@ class _Channel:
             _later(delay_s, self._arrive, piece)
 
     def _arrive(self, datagram: bytes) -> None:
-        if self._is_open:
+        if not self._is_open:
+            return
+        if self._inbox.is_waiting:
             self._inbox.take(datagram)
+        else:
+            _later(0.0, self._arrive, datagram)  # it stays in the socket until somebody reads again
 
     def close(self) -> None:
         assert self._is_open

@@ -275,16 +275,18 @@ async def test_diverted(flights: SingleFlight[int]) -> None:
     assert (work.begun, len(flights)) == (1, 0)
 
 
-async def test_diverted_for_nobody(flights: SingleFlight[int]) -> None:
-    """Where nobody waits, or nobody any more, no work is begun."""
+async def test_diverted_for_who_comes_then(flights: SingleFlight[int]) -> None:
+    """Where nobody waits any more the work is begun all the same: who was told of the detour comes for it."""
     flights.announce("key")
     (leaver,) = await begin(flights, Work(), 1)
     leaver.cancel()
     await settled()
     work = Work()
     flights.divert("key", work)
-    await settled()
-    assert (work.begun, len(flights)) == (0, 0)
+    callers = await begin(flights, Work(), 1)
+    work.may_end.set()
+    assert await asyncio.gather(*callers) == [1]
+    assert (work.begun, len(flights)) == (1, 0)
 
 
 async def test_diverted_in_vain(flights: SingleFlight[int]) -> None:

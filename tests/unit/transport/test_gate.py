@@ -173,6 +173,26 @@ async def test_never_more_than_allowed(running: int, waiting: int, story: list[t
     assert (inside, len(gate)) == (0, 0)
 
 
+async def test_standing_in_line_without_waiting_there() -> None:
+    """Who lines up is told when it is in, keeps its place in the order, and may give up before as well as then."""
+    gate = Gate(max_running=1, max_waiting=3)
+    assert gate.try_enter(HERE)
+    first, second = gate.line_up(HERE), gate.line_up(HERE)
+    crowd = Crowd(gate)
+    last = crowd.send(3)
+    await settle()
+    with pytest.raises(CrowdedError):
+        gate.line_up(HERE)
+    gate.give_up(HERE, first)
+    gate.leave(HERE)
+    assert (first.cancelled(), second.done(), crowd.inside) == (True, True, [])
+    gate.give_up(HERE, second)  # its turn had just come
+    await last
+    assert crowd.inside == [3]
+    gate.leave(HERE)
+    assert len(gate) == 0
+
+
 async def test_going_in_at_once_or_not_at_all() -> None:
     """Who will not wait gets in while there is room, takes nobody's turn, and has to leave like others."""
     gate = Gate(max_running=2, max_waiting=1)

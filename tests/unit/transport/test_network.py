@@ -154,10 +154,10 @@ class Shooter(FakeTransport):
 
 
 class Range:
-    """A network whose UDP is a shooter, with room for two questions."""
+    """A network whose UDP is a shooter, with room for two questions, and for one more to wait."""
 
     def __init__(self, *, can_send: bool = True) -> None:
-        self.udp, self.gate, self.observer = Shooter(can_send=can_send), Gate(2, 0), RecordingObserver()
+        self.udp, self.gate, self.observer = Shooter(can_send=can_send), Gate(2, 1), RecordingObserver()
         self.network = Network(
             AddressPolicy(),
             udp=self.udp,  # type: ignore[arg-type]  # a fake with the same method
@@ -166,9 +166,12 @@ class Range:
         )
         self.heard: list[bytes | None] = []
 
-    def shoot(self, address: str | None = "8.8.8.8", port: int = PORT) -> bool:
+    def shoot(self, address: str | None = "8.8.8.8", port: int = PORT, wait_s: float = 0.0) -> bool:
         endpoint = Endpoint(Transport.UDP, None if address is None else ip_address(address), port)
-        return self.network.shoot(endpoint, b"question", HANDLE, 0.05, self.heard.append)
+        return self.network.shoot(endpoint, b"question", HANDLE, self.hear, patience_s=0.05, wait_s=wait_s)
+
+    def hear(self, answer: bytes | None, _elapsed_s: float) -> None:
+        self.heard.append(answer)
 
 
 @pytest.mark.parametrize(("answer", "outcome"), [(b"answer", "answer"), (None, "overtaken")])
@@ -194,7 +197,7 @@ def test_no_datagram_to_whom_the_policy_refuses(address: str | None, port: int) 
 
 
 def test_no_datagram_to_a_crowd() -> None:
-    """A server that is asked as much as it may be is not asked, until one of its answers has come."""
+    """A server that is asked as much as it may be is not asked by who does not wait, until an answer has come."""
     ground = Range()
     assert [ground.shoot() for _ in range(3)] == [True, True, False]
     ground.udp.told[0](b"answer")
@@ -209,3 +212,62 @@ def test_datagram_that_cannot_be_sent() -> None:
     ground = Range(can_send=False)
     assert not ground.shoot()
     assert (len(ground.gate), ground.heard, dict(ground.observer.counts)) == (0, [], {})
+
+
+async def test_datagram_that_waits_for_its_turn() -> None:
+    """Who may wait does so while there is room in the line, and is asked for as soon as an answer has come."""
+    ground = Range()
+    assert [ground.shoot(wait_s=60) for _ in range(4)] == [True, True, True, False]
+    assert len(ground.udp.asked) == 2
+    ground.udp.told[0](b"first")
+    await asyncio.sleep(0)
+    assert len(ground.udp.asked) == 3
+    assert not ground.shoot()
+    for tell in ground.udp.told[1:]:
+        tell(b"later")
+    assert (len(ground.gate), ground.heard) == (0, [b"first", b"later", b"later"])
+    assert ground.observer.counts["exchange", "udp", "answer"] == 3
+
+
+async def test_datagram_whose_turn_does_not_come() -> None:
+    """Who has waited long enough is told so, leaves the line to others, and is not counted: nobody was asked."""
+    ground = Range()
+    assert [ground.shoot(wait_s=0.01) for _ in range(3)] == [True] * 3
+    await asyncio.sleep(0.02)
+    assert ground.heard == [None]
+    assert len(ground.udp.asked) == 2
+    assert ground.shoot(wait_s=60)
+    for tell in ground.udp.told:
+        tell(b"answer")
+    await asyncio.sleep(0)
+    ground.udp.told[2](b"answer")
+    assert (len(ground.gate), len(ground.udp.asked)) == (0, 3)
+    assert ground.heard == [None, b"answer", b"answer", b"answer"]
+    assert dict(ground.observer.counts) == {("exchange", "udp", "answer"): 3}
+
+
+async def test_datagram_that_cannot_be_sent_when_its_turn_has_come() -> None:
+    """Then its place goes to the next, and it is told that there will be no answer."""
+    ground = Range()
+    for _ in range(3):
+        assert ground.shoot(wait_s=60)
+    ground.udp.can_send = False
+    for tell in list(ground.udp.told):
+        tell(b"answer")
+    await asyncio.sleep(0)
+    assert (len(ground.gate), ground.heard) == (0, [b"answer", b"answer", None])
+
+
+async def test_time_in_line_is_not_told_as_the_servers() -> None:
+    """How long an answer took counts from when the question left."""
+    ground = Range()
+    took_s: list[float] = []
+    ground.hear = lambda answer, elapsed_s: took_s.append(elapsed_s)  # type: ignore[method-assign]
+    for _ in range(3):
+        ground.shoot(wait_s=60)
+    await asyncio.sleep(0.2)
+    ground.udp.told[0](b"answer")
+    await asyncio.sleep(0)
+    ground.udp.told[2](b"answer")
+    assert took_s[0] >= 0.19
+    assert took_s[1] < 0.1
