@@ -21,6 +21,8 @@ MAX_WAYS = 10_000
 FIRST_PATIENCE_S = 0.4
 SHORTEST_PATIENCE_S = 0.05
 LONGEST_PATIENCE_S = 1.5
+SPARE_S = 0.03
+"""However steady a server is, we and the network may be late by this much (RFC 6298 calls it the granularity)."""
 
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -50,7 +52,7 @@ class Health:
         """What answers take at most as a rule (RFC 6298: mean and four deviations), or 0 if that is not known."""
         if self.rtt_s is None:
             return 0.0
-        return min(LONGEST_PATIENCE_S, self.rtt_s + 4 * self.deviation_s)
+        return min(LONGEST_PATIENCE_S, self.rtt_s + max(SPARE_S, 4 * self.deviation_s))
 
     @property
     def patience_s(self) -> float:

@@ -566,6 +566,14 @@ async def test_waiting_for_a_turn_is_not_the_servers_time(scene: Scene) -> None:
     assert alone.usual_s == pytest.approx(alone.TAKES_S, rel=0.1)
 
 
+async def test_a_moment_late_is_not_lost(scene: Scene) -> None:
+    """However steady a server has been, an answer that is a little late, since we are busy, is not given up."""
+    alone = await Alone.with_records(scene, 1)
+    alone.line.datagrams = delayed(alone.TAKES_S + 0.02)
+    assert alone.set_out([0]) == [True]
+    assert all(await scene.arrivals())
+
+
 async def test_who_was_still_in_line_has_not_failed(scene: Scene) -> None:
     """Where another was faster while a question waited for its turn, nothing is known of who was not asked."""
     primary, health = way_to(scene, PRIMARY), scene.world.health
