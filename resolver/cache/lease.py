@@ -28,6 +28,10 @@ LEASE_S = 3.0
 """What a process that dies in the middle of a lookup costs those who wait for it. Much shorter, and one that is
 merely out of breath would lose its lease."""
 
+SHORTEST_LEASE_S = 0.5
+"""Where lookups must be quick, a lease lives half as long as they may take: who has waited for one that nobody
+prolongs has as much time for a lookup of its own."""
+
 OUTCOME_S = 2.0
 """How long an outcome stays where the lease was; who waits looks far more often."""
 
@@ -71,6 +75,7 @@ class Leases:
         store: LeaseStore,
         background: Background,
         *,
+        deadline_s: float,
         clock: Callable[[], float],
         observer: Observer | None = None,
     ) -> None:
@@ -79,11 +84,13 @@ class Leases:
         Args:
             store: the Redis.
             background: tells others how lookups ended, after the answer went out.
+            deadline_s: time for one lookup.
             clock: seconds since 1970.
             observer: told of each lookup that another process did for us.
         """
         self._store = store
         self._background = background
+        self._lease_s = min(LEASE_S, max(SHORTEST_LEASE_S, deadline_s / 2))
         self._clock = clock
         self._observer = observer or Observer()
         self._withdrawing = 0
@@ -114,7 +121,7 @@ class Leases:
         over, pause_s, has_waited, strikes = b"", FIRST_PAUSE_S, False, 0
         while True:
             try:
-                there = await self._store.claim_lease(key, token, LEASE_S, over)
+                there = await self._store.claim_lease(key, token, self._lease_s, over)
             except CacheError:
                 strikes += 1
                 if strikes < MAX_STRIKES:
@@ -174,7 +181,7 @@ class Leases:
         keeping: list[asyncio.Task[None]] = []
         # Most lookups are over before this begins.
         timer = asyncio.get_running_loop().call_later(
-            LEASE_S / 3,
+            self._lease_s / 3,
             lambda: keeping.append(self._background.start(self._keep(key, token), name="lease")),
         )
         outcome, keep_s = b"", 0.0
@@ -198,8 +205,8 @@ class Leases:
         is_ours = True
         with contextlib.suppress(CacheError):
             while is_ours:
-                is_ours = await self._store.extend_lease(key, token, LEASE_S)
-                await asyncio.sleep(LEASE_S / 3)
+                is_ours = await self._store.extend_lease(key, token, self._lease_s)
+                await asyncio.sleep(self._lease_s / 3)
 
     async def _end(self, key: str, token: bytes, outcome: bytes, keep_s: float) -> None:
         try:

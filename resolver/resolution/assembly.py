@@ -112,7 +112,9 @@ def assemble(
             failure=settings.failure_ttl,
         ),
         clock=clock,
-        leases=Leases(redis, background, clock=clock, observer=observer) if redis is not None else None,
+        leases=None
+        if redis is None
+        else Leases(redis, background, deadline_s=settings.deadline, clock=clock, observer=observer),
         max_lookups=settings.max_lookups,
         observer=observer,
     )

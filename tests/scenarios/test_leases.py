@@ -72,10 +72,10 @@ class Store:
 class Process:
     """One of the processes that share a Redis."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, deadline_s: float = 8.0) -> None:
         self.background = Background()
         self.observer = RecordingObserver()
-        self.leases = Leases(store, self.background, clock=now, observer=self.observer)
+        self.leases = Leases(store, self.background, deadline_s=deadline_s, clock=now, observer=self.observer)
         self.lookups = 0
         self.takes_s = 0.2
         self.lifetime_s = 60.0
@@ -198,6 +198,24 @@ async def test_process_dies(store: Store, pair: tuple[Process, Process]) -> None
     assert asyncio.get_running_loop().time() < 0.2 + LEASE_S + two.takes_s + 0.1
     await asyncio.sleep(OUTCOME_S + 0.01)
     assert store._there(KEY) is None
+
+
+@pytest.mark.parametrize("deadline_s", [1.0, 2.0, LEASE_S, 5.0])
+async def test_process_dies_where_lookups_must_be_quick(store: Store, deadline_s: float) -> None:
+    """Who waited for a lease that nobody prolongs has as much time left for a lookup of its own."""
+    one, two = Process(store, deadline_s), Process(store, deadline_s)
+    one.takes_s = 100.0
+    dying = asyncio.get_running_loop().create_task(one.run(deadline_s))
+    await asyncio.sleep(0.9 * deadline_s)  # it has prolonged its lease a moment ago
+    waiting = asyncio.get_running_loop().create_task(two.run(deadline_s))
+    store.broken = True
+    dying.cancel()
+    await asyncio.wait([dying])
+    await one.background.close()
+    store.broken = False
+    assert isinstance(await waiting, Found)
+    assert asyncio.get_running_loop().time() < (0.9 + 0.5) * deadline_s + two.takes_s + 0.1
+    await two.background.close()
 
 
 async def test_cancelled_leader_makes_room(store: Store, pair: tuple[Process, Process]) -> None:
@@ -357,7 +375,9 @@ async def test_bugs_come_out(store: Store, pair: tuple[Process, Process]) -> Non
 def workers(world: World, store: Store) -> list[Resolver]:
     """Return two resolvers that share leases and nothing else."""
     return [
-        world.worker(leases=Leases(store, world.background, clock=world.clock, observer=world.observer))
+        world.worker(
+            leases=Leases(store, world.background, deadline_s=8.0, clock=world.clock, observer=world.observer)
+        )
         for _ in range(2)
     ]
 
@@ -414,7 +434,7 @@ class Liar(Store):
 
 async def test_nonsense_without_end() -> None:
     """Whoever goes on writing what nobody can read keeps nobody waiting for longer than a lookup may take."""
-    leases = Leases(Liar(), Background(), clock=now)
+    leases = Leases(Liar(), Background(), deadline_s=8.0, clock=now)
     started = asyncio.get_running_loop().time()
 
     async def work() -> Entry:
