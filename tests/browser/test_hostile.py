@@ -20,6 +20,7 @@ from tests.unit.web.test_parse_parameters import query
 
 pytestmark = pytest.mark.timeout(180)
 
+OUR_FILES = "https://hdl.example.org/static/"
 OURS = re.compile(r"https://(?:hdl\.)?example\.org/|about:|data:image/")
 READ_ALL = "pairs => pairs.map(pair => pair.map(text => { try { const url = new URL(text); \
 return [url.protocol, url.username, url.password, url.host] } catch { return null } }))"
@@ -70,9 +71,13 @@ def test_the_witness_would_notice(witness: Witness) -> None:
 def test_no_script_runs_even_without_the_policy(start: int, witness: Witness) -> None:
     """With a payload in every field of every page, and no policy, nothing runs, and nothing is fetched from others."""
     assert len(pages.PAYLOADS) >= 100
+    usual = all_pages("usual")
     for payload in pages.PAYLOADS[start::5]:
         for name, html in all_pages(payload).items():
-            witness.page.set_content(html)
+            if html == usual[name]:  # strangers write nothing there
+                continue
+            # What our pages fetch themselves, a style and a logo, takes as long as all the rest.
+            witness.page.set_content(html.replace(OUR_FILES, "data:,"))
             assert not witness.ran, (name, payload)
             assert not witness.wanted, (name, payload)
 
