@@ -2,9 +2,9 @@
 
 Nearly all lookups go like that, and need no task, no second question and no clock but one for silence. The
 rules are those of ``lookup.py``, whose conversations are led here as far as they go without waiting for anything but
-that datagram. At the first step that would take more, the straight way is given up, and the ordinary one, that of
-``Resolver.resolve``, has to be gone from its beginning. So nothing is decided here, and what may be lost is the
-time for which a server that answers at once as a rule was silent.
+that datagram, or for its turn to leave. At the first step that would take more, the straight way is given up, and the
+ordinary one, that of ``Resolver.resolve``, has to be gone from its beginning, in what is left of the time. So nothing
+is decided here, and what may be lost is the time for which one server was waited for.
 """
 
 from __future__ import annotations

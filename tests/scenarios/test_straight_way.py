@@ -555,6 +555,19 @@ async def test_line_at_a_server_that_is_alone(scene: Scene) -> None:
     assert alone.told == [(pytest.approx(at), True) for at in turns]
 
 
+async def test_server_dies_while_many_stand_in_line(scene: Scene) -> None:
+    """Nobody is left in line: each is told when its turn comes, and the ordinary way says what is wrong, at once."""
+    alone = await Alone.with_records(scene, 0)
+    began_at = loop_time()
+    assert all(alone.set_out(range(MAX_RUNNING + MAX_WAITING)))
+    joined = [scene.resolve(f"10.2/{number}") for number in (0, MAX_RUNNING + MAX_WAITING - 1)]
+    scene.world.shut_down(alone.ADDRESS)
+    results = await asyncio.gather(*joined, return_exceptions=True)
+    assert all(isinstance(result, NoServerAnsweredError) for result in results)
+    assert loop_time() < began_at + 0.1
+    assert await scene.arrivals() == [None] * (MAX_RUNNING + MAX_WAITING)
+
+
 async def test_waiting_for_a_turn_is_not_the_servers_time(scene: Scene) -> None:
     """However long the line is, by either way, what is learned of the server is how long it takes itself."""
     count = MAX_RUNNING + MAX_WAITING
